@@ -1,0 +1,103 @@
+"""Virtual actors on a durable store: mailboxes, turns, commits and timers; entities as the first kind of actor."""
+
+from durio.entities.address import EntityId, check_instance_id, is_entity
+from durio.entities.changes import View
+from durio.entities.clock import from_us, to_us
+from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext, NoOperation
+from durio.entities.entity import STATE, EntityKind
+from durio.entities.env import Env, SystemEnv, VirtualEnv
+from durio.entities.errors import (
+    AlreadyRegistered,
+    AskInsideTurn,
+    DurioError,
+    EntityOperationFailed,
+    InvalidAddress,
+    NotDurable,
+    NotRegistered,
+    OperationTimeout,
+    RequestExpired,
+    RequestIdReused,
+    UnknownOperation,
+)
+from durio.entities.failures import Failure, type_name
+from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
+from durio.entities.kernel import Kernel
+from durio.entities.kinds import ActorKind, Deferred, Taken
+from durio.entities.mailbox import Mail, Mailbox
+from durio.entities.messages import (
+    CONTROL_LANE,
+    HEAD_LANE,
+    MAIL_LANE,
+    Answer,
+    Answered,
+    Caller,
+    Job,
+    Message,
+    Operation,
+    Parent,
+    StartInstance,
+)
+from durio.entities.payloads import PayloadError, Payloads
+from durio.entities.registry import EntityRegistry
+from durio.entities.requests import digest_of
+from durio.entities.runtime import JobRunner, Runtime
+from durio.entities.settlement import Settlement
+
+__all__ = [
+    "CONTROL_LANE",
+    "CURRENT_GUARD",
+    "CURRENT_OPERATION",
+    "HEAD_LANE",
+    "MAIL_LANE",
+    "STATE",
+    "ActorKind",
+    "AlreadyRegistered",
+    "Answer",
+    "Answered",
+    "AskInsideTurn",
+    "Caller",
+    "Deferred",
+    "Directory",
+    "DurioError",
+    "EntityContext",
+    "EntityId",
+    "EntityKind",
+    "EntityOperationFailed",
+    "EntityRegistry",
+    "Env",
+    "Failure",
+    "Guard",
+    "InvalidAddress",
+    "Job",
+    "JobRunner",
+    "Kernel",
+    "Mail",
+    "Mailbox",
+    "Message",
+    "NoOperation",
+    "NotDurable",
+    "NotRegistered",
+    "Operation",
+    "OperationTimeout",
+    "Parent",
+    "PayloadError",
+    "Payloads",
+    "RequestExpired",
+    "RequestIdReused",
+    "Runtime",
+    "Settlement",
+    "StartInstance",
+    "SystemEnv",
+    "Taken",
+    "UnknownOperation",
+    "View",
+    "VirtualEnv",
+    "caller_line",
+    "check_instance_id",
+    "digest_of",
+    "from_us",
+    "is_entity",
+    "suspended_line",
+    "to_us",
+    "type_name",
+]

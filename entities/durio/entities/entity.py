@@ -1,0 +1,212 @@
+"""Entities as actors: the ActorKind that runs their operations."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import attrs
+import msgspec
+
+import durio.entities.keys as keys
+from durio.entities.address import EntityId
+from durio.entities.changes import View
+from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext
+from durio.entities.failures import Failure
+from durio.entities.guard import Guard
+from durio.entities.kinds import Deferred, Taken
+from durio.entities.limits import SLOW_STEP_MS, TURN_BYTES_MAX
+from durio.entities.mailbox import Mailbox
+from durio.entities.messages import Answer, Answered, Message, Operation
+from durio.entities.payloads import Payloads
+from durio.entities.registry import Behaviour, EntityRegistry
+from durio.entities.settlement import Settlement
+
+logger = logging.getLogger("durio.entities")
+
+STATE = b"s"
+_OPERATION_BYTES = 64
+
+
+class EntityRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entity on disk."""
+
+    state: bytes
+    modified_us: int
+
+
+@attrs.define(eq=False)
+class Entity:
+    """An entity in memory."""
+
+    entity_id: EntityId
+    behaviour: Behaviour | None
+    state: bytes | None
+    guard: Guard
+    warned: bool = False
+
+
+@attrs.define(eq=False)
+class Outcome:
+    """What one operation did: its new state, its result, what it sends; or why it failed."""
+
+    state: bytes | None
+    result: bytes | None = None
+    failure: Failure | None = None
+    sent: list[tuple[str, Message, int | None]] = attrs.Factory(list)
+
+
+class EntityKind:
+    """Runs entities: synchronous operations in batches on the loop, `async def` operations one a turn, outside.
+
+    Guarantees: an operation that raises leaves state and outbox as they were (G10); each operation sees the state
+    that the one before it left, freshly decoded.
+    """
+
+    def __init__(self, registry: EntityRegistry, payloads: Payloads, directory: Directory) -> None:
+        self._registry = registry
+        self._payloads = payloads
+        self._directory = directory
+        self._messages = msgspec.msgpack.Decoder(Operation)
+        self._rows = msgspec.msgpack.Decoder(EntityRow)
+
+    def decode(self, data: bytes) -> Message:
+        return self._messages.decode(data)
+
+    def load(self, view: View, address: str) -> Entity:
+        entity_id = EntityId.parse(address)
+        group = keys.actor(address)
+        row = view.get(group, group + STATE, self._rows)
+        state = None if row is None else row.state
+        return Entity(entity_id, self._registry.find(entity_id.name), state, Guard())
+
+    def decode_row(self, data: bytes) -> EntityRow:
+        """An entity's row as it lies on disk."""
+        return self._rows.decode(data)
+
+    def prepare(self, actor: Entity) -> bool:
+        return True
+
+    def take(self, actor: Entity, mailbox: Mailbox, messages_max: int) -> Taken[list[Operation]] | None:
+        behaviour = actor.behaviour
+        if behaviour is None:
+            if not actor.warned:
+                actor.warned = True
+                logger.error("%s is held: no entity of that name is registered", actor.entity_id)
+            return None
+        taken: Taken[list[Operation]] = Taken([], [])
+        size = 0
+        while len(taken.mails) < messages_max and size < TURN_BYTES_MAX and (mail := mailbox.peek()) is not None:
+            operation = mail[1]
+            assert isinstance(operation, Operation)
+            if behaviour.is_async(operation.name) and taken.mails:
+                break  # it is a turn of its own
+            taken.mails.append(mailbox.pop())
+            taken.work.append(operation)
+            size += len(operation.input or b"") + _OPERATION_BYTES
+            if behaviour.is_async(operation.name):
+                break
+        return taken if taken.mails else None
+
+    def decide(self, actor: Entity, taken: Taken[list[Operation]], now_us: int) -> list[Outcome] | Deferred:
+        behaviour = actor.behaviour
+        assert behaviour is not None, "taken only with code"
+        if behaviour.is_async(taken.work[0].name):
+            return Deferred()
+        outcomes: list[Outcome] = []
+        state = actor.state
+        for operation in taken.work:
+            started = time.perf_counter()
+            outcome = self._run(actor, behaviour, operation, state, now_us)
+            took_ms = (time.perf_counter() - started) * 1000
+            if took_ms > SLOW_STEP_MS:
+                logger.warning("operation %r of %s took %.0f ms on the loop", operation.name, actor.entity_id, took_ms)
+            outcomes.append(outcome)
+            state = outcome.state
+        return outcomes
+
+    def settle(
+        self, actor: Entity, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement
+    ) -> None:
+        before = actor.state
+        for (key, _), operation, outcome in zip(taken.mails, taken.work, decision, strict=True):
+            settlement.consume(key)
+            if outcome.failure is None:
+                actor.state = outcome.state
+            for address, message, due_us in outcome.sent:
+                if due_us is None:
+                    settlement.send(address, message)
+                else:
+                    settlement.schedule(due_us, address, message)
+            self._answer(actor, operation, outcome, settlement)
+        if actor.state is None:
+            if before is not None:
+                settlement.delete(STATE)
+        elif actor.state != before:
+            settlement.put(STATE, EntityRow(actor.state, settlement.now_us))
+
+    def drop(self, actor: Entity) -> None:
+        return None
+
+    async def run_async(self, actor: Entity, operation: Operation, now_us: int) -> Outcome:
+        """Run an `async def` operation to its end, as a Trio task of its own."""
+        behaviour = actor.behaviour
+        assert behaviour is not None, "taken only with code"
+        context = self._context(actor, operation, actor.state, now_us)
+        CURRENT_OPERATION.set(context)
+        try:
+            state, call = behaviour.bind(context, self._payloads)
+            behaviour.finish(context, self._payloads, state, await call())
+        except Exception as error:
+            return Outcome(actor.state, failure=Failure.of(error))
+        return Outcome(context.state, context.result, None, context.sent)
+
+    def timeout_s(self, actor: Entity) -> float | None:
+        """The limit of the entity's operations."""
+        return None if actor.behaviour is None else actor.behaviour.timeout_s
+
+    def _run(
+        self, actor: Entity, behaviour: Behaviour, operation: Operation, state: bytes | None, now_us: int
+    ) -> Outcome:
+        context = self._context(actor, operation, state, now_us)
+        guard = actor.guard
+        guard.offence = None
+        try:
+            guard.run(self._perform, behaviour, context)
+        except Exception as error:
+            return Outcome(state, failure=Failure.of(guard.offence or error))
+        except KeyboardInterrupt:
+            raise  # the person at the keyboard wants the program to stop, not the operation to fail
+        except BaseException as error:  # e.g. SystemExit: it would stop the hub at every open
+            return Outcome(state, failure=Failure.of(error))
+        if guard.offence is not None:
+            return Outcome(state, failure=Failure.of(guard.offence))
+        return Outcome(context.state, context.result, None, context.sent)
+
+    def _perform(self, behaviour: Behaviour, context: EntityContext) -> None:
+        CURRENT_OPERATION.set(context)
+        found, call = behaviour.bind(context, self._payloads)
+        behaviour.finish(context, self._payloads, found, call())
+
+    def _context(self, actor: Entity, operation: Operation, state: bytes | None, now_us: int) -> EntityContext:
+        return EntityContext(actor.entity_id, operation, state, now_us, self._payloads, self._directory)
+
+    def _answer(self, actor: Entity, operation: Operation, outcome: Outcome, settlement: Settlement) -> None:
+        failure = outcome.failure
+        if operation.caller is not None:
+            caller = operation.caller
+            answered = Answered(
+                at_us=settlement.now_us,
+                execution=caller.execution,
+                action=caller.action,
+                result=outcome.result,
+                failure=failure,
+            )
+            settlement.send(caller.address, answered)
+        elif operation.reply:
+            settlement.answer(operation.reply, Answer(value=outcome.result, failure=failure))
+        elif failure is not None:
+            settlement.count("signals failed")
+            logger.error(
+                "signal %r to %s failed: %s: %s", operation.name, actor.entity_id, failure.type, failure.message
+            )

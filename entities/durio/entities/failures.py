@@ -1,0 +1,54 @@
+"""What went wrong in user code, as data: it is stored in histories and rebuilt in other processes."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+
+import msgspec
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True):
+    """An exception as data. `type` is the qualified class name; `inner` is its `__cause__`."""
+
+    type: str
+    message: str
+    stack: str = ""
+    non_retriable: bool = False
+    inner: Failure | None = None
+    properties: dict[str, str | int | float | bool | list[str] | None] = {}
+
+    @staticmethod
+    def of(error: BaseException, *, depth: int = 8) -> Failure:
+        """Describe `error`, its stack and its causes (at most `depth` of them)."""
+        cause = error.__cause__
+        return Failure(
+            type=type_name(error.__class__),
+            message=_text(error),
+            stack="".join(traceback.format_exception(error.__class__, error, error.__traceback__, chain=False)),
+            non_retriable=bool(getattr(error, "non_retriable", False)),
+            inner=Failure.of(cause, depth=depth - 1) if cause is not None and depth > 0 else None,
+        )
+
+    def is_caused_by(self, error: builtins.type[BaseException] | str) -> bool:
+        """Whether this failure or one of its causes is of that class (by exact class name, or its last part)."""
+        name = error if isinstance(error, str) else type_name(error)
+        failure: Failure | None = self
+        while failure is not None:
+            if name in (failure.type, failure.type.rpartition(".")[2]):
+                return True
+            failure = failure.inner
+        return False
+
+
+def type_name(error: type[BaseException]) -> str:
+    """The name of an exception class: plain for builtins, `module.Class` for all others."""
+    return error.__qualname__ if error.__module__ == "builtins" else f"{error.__module__}.{error.__qualname__}"
+
+
+def _text(error: BaseException) -> str:
+    """`str(error)`, made storable: user code may raise from `__str__` or use lone surrogates."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+    except Exception as broken:
+        return f"<{type(error).__name__} whose text raised {type(broken).__name__}>"

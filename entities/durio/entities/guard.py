@@ -1,0 +1,104 @@
+"""Runs user code of a turn so that nothing of it can touch the hub's Trio task.
+
+Looking at what user code yields is too late: by then a nursery has spawned, a cancel scope sits on the hub's own
+task. So during every start, send, throw and close the guard stands where Trio keeps its current task and runner.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from collections.abc import Callable
+from types import CoroutineType, FrameType, GeneratorType
+from typing import Any, Final, NoReturn, TypeVar
+
+# Private to Trio, and the only way: it is used in this file alone, and a test pins it.
+from trio._core._run import GLOBAL_RUN_CONTEXT
+
+from durio.entities.errors import NotDurable
+
+T = TypeVar("T")
+
+INSTEAD: Final = (
+    "Trio cannot be used inside an orchestrator or a synchronous entity operation; "
+    "use ctx.create_timer, an activity or an async def operation"
+)
+
+_NOT_THE_USER: Final = ("trio", "outcome", "durio", "contextlib", "attr", "attrs")
+
+
+class _Barrier:
+    """Stands in for Trio's task and runner: every use of it is the offence of the code that made it."""
+
+    __slots__ = ("_guard",)
+
+    def __init__(self, guard: Guard) -> None:
+        object.__setattr__(self, "_guard", guard)
+
+    def _refuse(self, *_: object) -> NoReturn:
+        guard: Guard = object.__getattribute__(self, "_guard")
+        raise guard.refuse(NotDurable("Trio was used in a turn", INSTEAD, caller_line()))
+
+    __getattr__ = __setattr__ = __hash__ = __eq__ = _refuse
+
+
+class Guard:
+    """Guarantees (G21): user code sees no Trio task and no runner; it runs in this guard's own `contextvars` context;
+    the first offence is remembered, so swallowing the error does not hide it.
+    """
+
+    __slots__ = ("_barrier", "context", "offence")
+
+    def __init__(self) -> None:
+        self.context = contextvars.Context()
+        self.context.run(CURRENT_GUARD.set, self)
+        self.offence: NotDurable | None = None
+        self._barrier = _Barrier(self)
+
+    def refuse(self, error: NotDurable) -> NotDurable:
+        """Remember `error` as the offence (the first one counts) and give it back to be raised."""
+        if self.offence is None:
+            self.offence = error
+        return error
+
+    def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Call user code behind the barrier."""
+        run = GLOBAL_RUN_CONTEXT.__dict__
+        hidden = run.copy()
+        run["task"] = run["runner"] = self._barrier
+        try:
+            return self.context.run(call, *args)
+        finally:
+            run.clear()
+            run.update(hidden)
+
+
+CURRENT_GUARD: Final[contextvars.ContextVar[Guard | None]] = contextvars.ContextVar("durio_guard", default=None)
+"""The guard whose user code is running, if any: how durio's own clients know that they are inside a turn."""
+
+
+def caller_line() -> str:
+    """`file:line in function` of the innermost frame that is neither Trio's nor durio's nor the standard library's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in _NOT_THE_USER:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        frame = frame.f_back
+    return ""
+
+
+def suspended_line(code: CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any]) -> str:
+    """`file:line in function` where a suspended coroutine or generator waits, in the user's innermost frame."""
+    here = ""
+    inner: Any = code
+    for _ in range(1000):
+        frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
+        name = frame.f_globals.get("__name__", "") if frame is not None else "durio"
+        if frame is None or name.partition(".")[0] in ("trio", "durio"):
+            break
+        here = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        inner = getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)
+        if inner is None:
+            break
+    return here

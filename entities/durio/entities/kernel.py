@@ -1,0 +1,336 @@
+"""The kernel: mailboxes, turns and commits of all actors of a hub, one synchronous step at a time.
+
+It knows no Trio, no thread and no clock of its own: whoever drives it (the runtime; a simulation) decides when
+a turn runs, when a batch is committed and when timers fire.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+import durio.entities.keys as keys
+from durio.entities.address import is_entity
+from durio.entities.catalog import Activation, Catalog
+from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
+from durio.entities.kinds import ActorKind, Deferred
+from durio.entities.limits import ACTIVATIONS_MAX, TIMER_BATCH_MAX, TRASH_BATCH_MAX, TURN_MESSAGES_MAX
+from durio.entities.mailbox import Mailbox
+from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, Tombstone, encode_record
+from durio.entities.requests import Requests
+from durio.entities.settlement import Settlement
+from durio.entities.timers import Timers
+from durio.storage import StorageError, Store
+
+logger = logging.getLogger("durio.entities")
+
+REQUEST_TOKEN = "r"
+"""A reply token that starts so names a request id; all others are the driver's own."""
+
+
+class Kernel:
+    """Runs the turns of all actors of one hub.
+
+    Guarantees: one turn of an actor at a time (G1); what a turn consumes, writes and sends goes into one batch (G2);
+    a message is consumed by the one turn that settles it (G3); a mailbox keeps the order in which messages were
+    taken in (G4); outputs leave with their batch, never before it is durable (G5).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        entities: ActorKind,
+        instances: ActorKind,
+        now_us: Callable[[], int],
+        *,
+        activations_max: int = ACTIVATIONS_MAX,
+        requests: Callable[[View], Requests] = Requests,
+    ) -> None:
+        self.view = View(store)
+        self.catalog = Catalog(activations_max)
+        self.timers = Timers(self.view)
+        self.requests = requests(self.view)
+        self.counters: Counter[str] = Counter()
+        self.held: dict[str, Exception] = {}
+        self._entities = entities
+        self._instances = instances
+        self._now_us = now_us
+        self._arrivals = store.epoch << 40  # the epoch is durable, so no number comes twice, and none goes back
+        self._runnable: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._jobs: set[bytes] = set()
+        self._tombstones: deque[tuple[bytes, Tombstone]] = deque()
+        self._recover()
+
+    def _recover(self) -> None:
+        """Everything durable that waits gets its turn: unread mail, jobs, cut histories (G9)."""
+        start = keys.MAIL
+        while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
+            address = keys.mail_address(rows[0][0])
+            self._wake(address, None)
+            start = keys.stop_of(keys.mailbox(address))
+        jobs = msgspec.msgpack.Decoder(Job)
+        start = keys.JOB
+        while rows := self.view.scan(keys.JOB, start, keys.stop_of(keys.JOB), 1000):
+            for key, row in rows:
+                assert isinstance(row, bytes)
+                self._jobs.add(key)
+                self.view.filling.outputs.append(StartJob(key, jobs.decode(row)))
+            start = rows[-1][0] + b"\0"
+        tombstones = msgspec.msgpack.Decoder(Tombstone)
+        for key, row in self.view.scan(keys.TOMBSTONE, keys.TOMBSTONE, keys.stop_of(keys.TOMBSTONE)):
+            assert isinstance(row, bytes)
+            self._tombstones.append((key, tombstones.decode(row)))
+
+    # What comes in
+
+    def arrival(self) -> int:
+        """The next arrival number: one order for everything that the hub takes in."""
+        self._arrivals += 1
+        return self._arrivals
+
+    def deliver(self, address: str, message: Message, lane: int = MAIL_LANE) -> None:
+        """Take a message in: durably with the batch that fills, behind all others of its lane."""
+        activation = self.catalog.get(address)
+        prefix = keys.mailbox(address) if activation is None else activation.mailbox.prefix
+        key = keys.mail(prefix, lane, self.arrival())
+        self.view.filling.insert(prefix, key, message)
+        if activation is not None:
+            activation.mailbox.push(key, message)
+            activation.batch = self.view.filling.number
+        self._wake(address, activation)
+
+    def submit(
+        self,
+        address: str,
+        message: Message,
+        lane: int,
+        token: str,
+        *,
+        tell: bool,
+        digest: bytes = b"",
+        due_us: int | None = None,
+    ) -> None:
+        """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then.
+
+        A token that starts with `r` names a request id: a retry is not taken in again, it waits for the first
+        answer. Raises `RequestIdReused` and `RequestExpired`.
+        """
+        if address in self.held:
+            raise self.held[address]
+        if token.startswith(REQUEST_TOKEN):
+            known = self.requests.check(token[1:], digest, self._now_us())
+            if known is not None:
+                if known.answer is not None:
+                    self.reply(token, known.answer)
+                return
+            self.requests.take(token[1:], digest, self._now_us())
+        if due_us is None:
+            self.deliver(address, message, lane)
+        else:
+            self._schedule(keys.timer(due_us, self.arrival()), Timer(address, encode_record(message)))
+        if tell:
+            self.reply(token, Answer())
+
+    def reply(self, token: str, answer: Answer) -> None:
+        """Answer a client once the batch that fills is durable (G5)."""
+        if token.startswith(REQUEST_TOKEN):
+            self.requests.answer(token[1:], answer)
+        self.view.filling.outputs.append(Reply(token, answer))
+
+    def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """A job ended: its row goes and its result comes, in one commit. A late result is dropped (G24)."""
+        if key not in self._jobs:
+            self.counters["results dropped: the job was cancelled"] += 1
+            return
+        self._jobs.discard(key)
+        self.view.filling.delete(keys.JOB, key)
+        self.deliver(address, message)
+
+    def fire_due(self, now_us: int) -> int:
+        """Turn timers that are due into messages, a bounded number; returns how many."""
+        due = self.timers.due(now_us, TIMER_BATCH_MAX)
+        for key, timer in due:
+            self.view.filling.delete(keys.TIMER, key)
+            self.deliver(timer.address, self._kind(timer.address).decode(timer.message))
+        return len(due)
+
+    # Turns
+
+    @property
+    def runnable(self) -> bool:
+        """Whether an actor waits for its turn."""
+        return bool(self._runnable)
+
+    def run_turn(self) -> str:
+        """Give the actor that waits longest its turn; returns its address."""
+        address = self._runnable.popleft()
+        self._queued.discard(address)
+        try:
+            activation = self._activate(address)
+        except (StorageError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.held[address] = error
+            logger.exception("%s is held: what is on disk cannot be read", address)
+            return address
+        activation.runnable = False
+        if activation.pinned is None:
+            self._run(activation)
+        return address
+
+    def settle_offer(self, address: str, number: int, decision: Any) -> bool:
+        """Settle a turn that was decided outside. False: the offer is not in force any more, nothing changed."""
+        activation = self.catalog.get(address)
+        if activation is None or activation.pinned is None or activation.offer != number:
+            return False
+        taken, activation.pinned = activation.pinned, None
+        self._settle(activation, taken, decision)
+        if activation.mailbox:
+            self._wake(address, activation)
+        return True
+
+    def pinned(self, address: str, number: int) -> tuple[Any, Any] | None:
+        """The actor and what its offered turn works on, if that offer is in force."""
+        activation = self.catalog.get(address)
+        if activation is None or activation.pinned is None or activation.offer != number:
+            return None
+        return activation.actor, activation.pinned
+
+    def sweep(self) -> bool:
+        """Delete a bounded number of rows of cut histories; True: there is more to do."""
+        if not self._tombstones:
+            return False
+        key, tombstone = self._tombstones.popleft()
+        self.view.filling.delete(keys.TOMBSTONE, key)
+        self._cut(tombstone.start, tombstone.stop)
+        return bool(self._tombstones)
+
+    def _run(self, activation: Activation) -> None:
+        kind, left = activation.kind, TURN_MESSAGES_MAX
+        while left > 0:
+            if not kind.prepare(activation.actor):
+                self._wake(activation.address, activation)
+                return
+            taken = kind.take(activation.actor, activation.mailbox, left)
+            if taken is None:
+                return
+            decision = kind.decide(activation.actor, taken, self._now_us())
+            if type(decision) is Deferred:
+                activation.pinned = taken
+                activation.offer = self.arrival()
+                activation.batch = self.view.filling.number
+                self.view.filling.outputs.append(Offer(activation.address, activation.offer))
+                return
+            self._settle(activation, taken, decision)
+            left -= max(len(taken.mails), 1)
+        if activation.mailbox:
+            self._wake(activation.address, activation)
+
+    def _settle(self, activation: Activation, taken: Any, decision: Any) -> None:
+        now_us = self._now_us()
+        settlement = Settlement(activation.address, now_us, self.arrival)
+        activation.kind.settle(activation.actor, taken, decision, settlement)
+        self._apply(activation, settlement)
+        self.catalog.touch(activation, now_us)
+
+    def _apply(self, activation: Activation, settlement: Settlement) -> None:
+        batch, group, box = self.view.filling, settlement.group, activation.mailbox.prefix
+        activation.batch = batch.number
+        for key in settlement.consumed:
+            batch.delete(box, key)
+        for start, stop in settlement.cuts:
+            self._cut(start, stop)
+        for key, record, fresh in settlement.written:
+            if record is None:
+                batch.delete(group, key)
+            elif fresh:
+                batch.insert(group, key, record)
+            else:
+                batch.put(group, key, record)
+        for key in settlement.timers_cancelled:
+            batch.delete(keys.TIMER, key)
+            self.timers.discard(key)
+        for key, timer in settlement.timers:
+            self._schedule(key, timer)
+        for arrival, message in settlement.returned:
+            batch.put(box, keys.mail(box, MAIL_LANE, *arrival), message)
+        for output in settlement.outputs:
+            self._output(batch, output)
+        for address, lane, message in settlement.sent:
+            self.deliver(address, message, lane)
+        self.counters.update(settlement.counted)
+        if settlement.rewind:
+            activation.mailbox.rewind()
+
+    def _output(self, batch: Batch, output: Output) -> None:
+        if type(output) is StartJob:
+            batch.insert(keys.JOB, output.key, output.job)
+            self._jobs.add(output.key)
+        elif type(output) is CancelJob:
+            if output.key not in self._jobs:
+                return
+            self._jobs.discard(output.key)
+            if output.key in batch.fresh:
+                batch.outputs[:] = [o for o in batch.outputs if type(o) is not StartJob or o.key != output.key]
+            batch.delete(keys.JOB, output.key)
+        elif type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
+            self.requests.answer(output.token[1:], output.answer)
+        batch.outputs.append(output)
+
+    def _schedule(self, key: bytes, timer: Timer) -> None:
+        self.view.filling.insert(keys.TIMER, key, timer)
+        self.timers.add(key, timer)
+
+    def _cut(self, start: bytes, stop: bytes) -> None:
+        group = start[: start.index(b"\0") + 1]
+        rows = self.view.scan(group, start, stop, TRASH_BATCH_MAX)
+        for key, _ in rows:
+            self.view.filling.delete(group, key)
+        if len(rows) == TRASH_BATCH_MAX:
+            tombstone = Tombstone(rows[-1][0] + b"\0", stop)
+            key = keys.TOMBSTONE + self.arrival().to_bytes(8, "big")
+            self.view.filling.insert(keys.TOMBSTONE, key, tombstone)
+            self._tombstones.append((key, tombstone))
+
+    def _activate(self, address: str) -> Activation:
+        activation = self.catalog.get(address)
+        if activation is None:
+            kind = self._kind(address)
+            mailbox = Mailbox(self.view, address, kind.decode)
+            activation = Activation(address, kind, kind.load(self.view, address), mailbox)
+            activation.batch = self.view.filling.number
+            self.catalog.add(activation)
+        return activation
+
+    def _wake(self, address: str, activation: Activation | None) -> None:
+        if address not in self._queued:
+            self._queued.add(address)
+            self._runnable.append(address)
+        if activation is not None:
+            activation.runnable = True
+
+    def _kind(self, address: str) -> ActorKind:
+        return self._entities if is_entity(address) else self._instances
+
+    # Commits
+
+    def seal(self) -> Batch:
+        """Close the batch that fills; commit its `seal()` and then call `committed`."""
+        return self.view.seal()
+
+    def committed(self, batch: Batch) -> list[Output]:
+        """The batch is durable: its outputs may leave."""
+        self.view.durable(batch)
+        return batch.outputs
+
+    def collect(self, idle_us: int) -> int:
+        """Drop idle actors from memory; returns how many."""
+        return self.catalog.collect(self.view.undurable, self._now_us() - idle_us)
+
+    def close(self) -> None:
+        """Drop every activation: user code gets its cleanup, and nothing of it is durable any more."""
+        for activation in self.catalog:
+            self.catalog.drop(activation.address)

@@ -1,0 +1,79 @@
+"""Where things lie. One table a letter; everything of an actor lies together, its mailbox in a table of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from durio.storage import after, text, u32, u64
+
+ACTOR: Final = b"a"
+MAIL: Final = b"m"
+TIMER: Final = b"t"
+JOB: Final = b"j"
+REQUEST: Final = b"d"
+REQUEST_TIME: Final = b"e"
+TOMBSTONE: Final = b"x"
+
+
+def actor(address: str) -> bytes:
+    """The prefix of all that an actor is."""
+    return ACTOR + text(address)
+
+
+def mailbox(address: str) -> bytes:
+    """The prefix of the unread messages of an actor."""
+    return MAIL + text(address)
+
+
+def mail(prefix: bytes, lane: int, arrival: int, sub: int = 0) -> bytes:
+    """One unread message; `prefix` is that of its mailbox. `sub` orders messages that arrived as one."""
+    key = prefix + bytes((lane,)) + u64(arrival)
+    return key + u32(sub) if sub else key
+
+
+def mail_lane(key: bytes) -> int:
+    """The lane of an unread message."""
+    return key[key.index(b"\0") + 1]
+
+
+def mail_arrival(key: bytes) -> tuple[int, int]:
+    """The arrival number of an unread message, and its number among those that arrived as one."""
+    end = key.index(b"\0") + 2
+    return int.from_bytes(key[end : end + 8], "big"), int.from_bytes(key[end + 8 :], "big")
+
+
+def mail_address(key: bytes) -> str:
+    """Whose mailbox a row of the mail table belongs to."""
+    return key[1 : key.index(b"\0")].decode()
+
+
+def timer(due_us: int, arrival: int) -> bytes:
+    """A timer: ordered by due time, then by the order of scheduling (G4)."""
+    return TIMER + u64(max(due_us, 0)) + u64(arrival)
+
+
+def timer_due_us(key: bytes) -> int:
+    """When a timer is due."""
+    return int.from_bytes(key[1:9], "big")
+
+
+def job(address: str, execution: str, action: int) -> bytes:
+    """A job: the execution and the action that it belongs to."""
+    return JOB + text(address) + text(execution) + u64(action)
+
+
+def request(request_id: str) -> bytes:
+    """A request id."""
+    return REQUEST + text(request_id)
+
+
+def request_time(at_us: int, request_id: str) -> bytes:
+    """A request id in the order of time, for forgetting the old ones."""
+    return REQUEST_TIME + u64(at_us) + text(request_id)
+
+
+def stop_of(prefix: bytes) -> bytes:
+    """The first key behind all keys that start with `prefix`."""
+    stop = after(prefix)
+    assert stop is not None, "a table letter is never 0xff"
+    return stop

@@ -1,0 +1,53 @@
+"""Every limit of the actor runtime, with its unit in the name and its reason beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ADDRESS_BYTES_MAX: Final = 256
+"""Longest address (instance id, or `@name@key`) in UTF-8. LMDB keys hold 511 bytes; the rest is for suffixes."""
+
+TURN_MESSAGES_MAX: Final = 256
+"""Most messages that one actor takes before it goes to the back of the queue (G8)."""
+
+TURN_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Most payload bytes that one actor takes in one turn: a batch of large messages must not fill the memory (G8)."""
+
+MAILBOX_WINDOW_MAX: Final = 1024
+"""Most unread messages of one actor kept in memory; the others wait on disk until the window is read (G7)."""
+
+ACTIVATIONS_MAX: Final = 10_000
+"""Most actors kept in memory; beyond it the least recently used idle ones are dropped (G7)."""
+
+IDLE_S: Final = 60.0
+"""How long an actor without work stays in memory (G7)."""
+
+TURNS_MS: Final = 2.0
+"""CPU time of turns after which the scheduler lets the commit in flight finish: a busy loop starves its thread."""
+
+SWITCH_INTERVAL_S: Final = 1e-4
+"""`sys.setswitchinterval` while a hub is open: other busy tasks of the user must not starve the commits either."""
+
+CLOCK_READ_S: Final = 30.0
+"""The wall clock is read again at least this often, so that a jump of it is seen (G28)."""
+
+TIMER_WINDOW_MAX: Final = 4096
+"""Timers kept in memory; later ones stay on disk until their time comes near (G7)."""
+
+TIMER_BATCH_MAX: Final = 1024
+"""Due timers turned into messages before anything else gets a turn (G28)."""
+
+TRASH_BATCH_MAX: Final = 512
+"""Rows of a cut history deleted in one step; more of them wait behind a tombstone (G18, G23)."""
+
+REQUEST_DEDUPE_S: Final = 24 * 3600.0
+"""How long the answer to a request id is kept (G3)."""
+
+REQUEST_ID_BYTES_MAX: Final = 200
+"""Longest request id in UTF-8."""
+
+OPERATION_GRACE_S: Final = 5.0
+"""How long running `async def` operations may go on when the hub closes, before they are cancelled (G10)."""
+
+SLOW_STEP_MS: Final = 100.0
+"""A step of user code on the loop that takes longer is logged with its actor: nothing else ran meanwhile (G8)."""

@@ -1,0 +1,128 @@
+"""The messages that entities take, and those that they may send to other kinds of actors. Fields are only appended."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from durio.entities.failures import Failure
+
+CONTROL_LANE: Final = 0
+"""Looked at first when a turn starts: terminate, suspend, resume (G26)."""
+HEAD_LANE: Final = 1
+"""Before all mail that waits already: the message of continue-as-new (G23)."""
+MAIL_LANE: Final = 2
+"""Everything else, in the order in which the owner took it in (G4)."""
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """Base of all messages. `at_us`: when it was taken in; `reply`: the token under which a client waits, or empty."""
+
+    at_us: int
+    reply: str = ""
+
+
+class Caller(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The action of an orchestration that waits for an answer."""
+
+    address: str
+    execution: str
+    action: int
+
+
+class Operation(Message, frozen=True, kw_only=True, tag="op", gc=False):
+    """Run an operation of an entity. Without `caller` and `reply` it is a signal."""
+
+    name: str
+    input: bytes | None = None
+    sender: str = ""
+    caller: Caller | None = None
+
+
+class Answered(Message, frozen=True, kw_only=True, tag="answered", gc=False):
+    """The answer of an entity to a call from an orchestration."""
+
+    execution: str
+    action: int
+    result: bytes | None = None
+    failure: Failure | None = None
+
+
+class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The orchestration that started a child, and its ancestors, the top-most first."""
+
+    address: str
+    life: str
+    execution: str
+    action: int
+    ancestors: tuple[str, ...]
+
+
+class StartInstance(Message, frozen=True, kw_only=True, tag="start", gc=False):
+    """Begin a life of an orchestration instance, under the policies of G15."""
+
+    name: str
+    version: str | None = None
+    input: bytes | None = None
+    if_running: str = "raise"
+    if_finished: str = "start"
+    due_us: int | None = None
+    events: tuple[tuple[str, bytes], ...] = ()
+    tags: dict[str, str] | None = None
+    parent: Parent | None = None
+    sender: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a turn says to the client who asked: a value, or a failure (an operation's, or a refusal)."""
+
+    value: bytes | None = None
+    failure: Failure | None = None
+    refusal: str = ""
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Durable work that starts after its commit, at least once, and whose result comes back as a message (G24)."""
+
+    address: str
+    execution: str
+    action: int
+    name: str
+    input: bytes | None
+    idempotency_key: str
+    attempt: int = 1
+    timeout_ms: int | None = None
+    tags: dict[str, str] | None = None
+
+
+class JobResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a job ended."""
+
+    result: bytes | None = None
+    failure: Failure | None = None
+
+
+class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that takes its place in a mailbox when it becomes due. `message` is encoded."""
+
+    address: str
+    message: bytes
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A request id that was taken, a digest of what it asked, and the answer once there is one (G3)."""
+
+    digest: bytes
+    at_us: int
+    answer: Answer | None = None
+
+
+class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Rows that are cut off logically and still have to be deleted: all keys from `start` to before `stop`."""
+
+    start: bytes
+    stop: bytes
+
+
+encode_record: Final = msgspec.msgpack.Encoder().encode

@@ -1,0 +1,94 @@
+"""Request ids: a retried request gets the first answer (G3)."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Final
+
+import msgspec
+
+import durio.entities.keys as keys
+from durio.entities.changes import View
+from durio.entities.errors import InvalidAddress, RequestExpired, RequestIdReused
+from durio.entities.limits import REQUEST_DEDUPE_S, REQUEST_ID_BYTES_MAX
+from durio.entities.messages import Answer, Request
+
+SWEEP_MAX: Final = 1000
+
+
+class Requests:
+    """The table of request ids.
+
+    Guarantees: within `dedupe_s` an id is taken once; the same id with other content is refused; ids that carry
+    their time (UUIDv7) and are older than that are refused instead of being done twice.
+    """
+
+    def __init__(self, view: View, dedupe_s: float = REQUEST_DEDUPE_S) -> None:
+        self._view = view
+        self._dedupe_us = int(dedupe_s * 1_000_000)
+        self._decoder = msgspec.msgpack.Decoder(Request)
+
+    def find(self, request_id: str) -> Request | None:
+        """What is known of an id."""
+        return self._view.get(keys.REQUEST, keys.request(request_id), self._decoder)
+
+    def check(self, request_id: str, digest: bytes, now_us: int) -> Request | None:
+        """The earlier request with this id, or None if it is new.
+
+        Raises `RequestIdReused` for other content, `RequestExpired` for an id that is too old to tell.
+        """
+        _check_id(request_id)
+        known = self.find(request_id)
+        if known is not None:
+            if known.digest != digest:
+                raise RequestIdReused(request_id)
+            return known
+        born_us = _time_of_uuid7_us(request_id)
+        if born_us is not None and now_us - born_us > self._dedupe_us:
+            raise RequestExpired(request_id, (now_us - born_us) / 1e6, self._dedupe_us / 1e6)
+        return None
+
+    def take(self, request_id: str, digest: bytes, now_us: int) -> None:
+        """Remember a new id, in the batch that takes its message in."""
+        batch = self._view.filling
+        batch.put(keys.REQUEST, keys.request(request_id), Request(digest, now_us))
+        batch.put(keys.REQUEST_TIME, keys.request_time(now_us, request_id), Request(digest, now_us))
+
+    def answer(self, request_id: str, answer: Answer) -> None:
+        """Keep the answer, in the batch of the turn that gave it. The first answer stays."""
+        known = self.find(request_id)
+        if known is not None and known.answer is None:
+            row = Request(known.digest, known.at_us, answer)
+            self._view.filling.put(keys.REQUEST, keys.request(request_id), row)
+
+    def forget(self, now_us: int) -> int:
+        """Delete ids that were taken longer than `dedupe_s` ago, a bounded number; returns how many."""
+        stop = keys.REQUEST_TIME + max(now_us - self._dedupe_us, 0).to_bytes(8, "big")
+        rows = self._view.scan(keys.REQUEST_TIME, keys.REQUEST_TIME, stop, SWEEP_MAX)
+        for key, _ in rows:
+            self._view.filling.delete(keys.REQUEST_TIME, key)
+            self._view.filling.delete(keys.REQUEST, keys.REQUEST + key[9:])
+        return len(rows)
+
+
+def digest_of(*parts: object) -> bytes:
+    """A digest of what a request asks, to tell a retry from another request under the same id."""
+    return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
+
+
+def _check_id(request_id: object) -> None:
+    if not isinstance(request_id, str) or not request_id or "\0" in request_id:
+        raise InvalidAddress(str(request_id), "a request id is a str that is not empty and holds no NUL")
+    if len(request_id.encode("utf-8", "surrogatepass")) > REQUEST_ID_BYTES_MAX:
+        raise InvalidAddress(request_id, f"a request id has at most {REQUEST_ID_BYTES_MAX} bytes")
+
+
+def _time_of_uuid7_us(request_id: str) -> int | None:
+    if len(request_id) != 36 or request_id[14] != "7":
+        return None
+    try:
+        number = uuid.UUID(request_id)
+    except ValueError:
+        return None
+    return (number.int >> 80) * 1000

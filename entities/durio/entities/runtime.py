@@ -1,0 +1,271 @@
+"""The runtime: drives the kernel with Trio. Turns, commits and timers are three loops, outputs leave between them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Any, Protocol
+
+import trio
+
+from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, StartJob
+from durio.entities.entity import EntityKind, Outcome
+from durio.entities.env import Env
+from durio.entities.errors import OperationTimeout
+from durio.entities.failures import Failure
+from durio.entities.kernel import REQUEST_TOKEN, Kernel
+from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, SWITCH_INTERVAL_S, TURNS_MS
+from durio.entities.messages import MAIL_LANE, Answer, Job, Message
+from durio.entities.waiters import Bell, Waiters
+from durio.storage import HubClosed, Store
+
+_FORGET_US = 60_000_000
+
+
+class JobRunner(Protocol):
+    """Runs jobs; each ends in `Runtime.job_done`, unless it was cancelled."""
+
+    def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
+        """The job is durable: run it."""
+        ...
+
+    def cancel(self, key: bytes) -> None:
+        """The job is not wanted any more."""
+        ...
+
+
+class Runtime:
+    """Runs one open hub until it is closed or breaks.
+
+    Guarantees: outputs leave only after `store.commit` of their batch returned (G5); commits go on however busy the
+    loop is: after 2 ms of turns with a commit in flight the turns wait for it; when the hub breaks, everybody who
+    waits is told.
+    """
+
+    def __init__(
+        self, store: Store, kernel: Kernel, entities: EntityKind, env: Env, jobs: JobRunner, *, idle_s: float = IDLE_S
+    ) -> None:
+        self.kernel = kernel
+        self.env = env
+        self.store = store
+        self.answers: Waiters[Answer] = Waiters()
+        self.endings: Waiters[Any] = Waiters()
+        self._entities = entities
+        self._jobs = jobs
+        self._idle_us = int(idle_s * 1_000_000)
+        self._tokens = 0
+        self._turns_bell, self._commit_bell, self._timer_bell = Bell(), Bell(), Bell()
+        self._flight_bell = Bell()
+        self._in_flight = False
+        self._ahead_s = 0.0
+        self._sleeps_until_us: int | None = None
+        self._forgot_us = 0
+        self._operations = 0
+        self._operation_bell = Bell()
+        self._operation_scope = trio.CancelScope()
+        self._stop = trio.Event()
+        self._broken: BaseException | None = None
+        self._nursery: trio.Nursery | None = None
+
+    # What clients use
+
+    def token(self, request_id: str | None) -> str:
+        """A reply token: a fresh one, or that of the request id."""
+        if request_id is not None:
+            return REQUEST_TOKEN + request_id
+        self._tokens += 1
+        return f"c{self._tokens}"
+
+    async def submit(
+        self,
+        address: str,
+        message: Message,
+        token: str,
+        *,
+        lane: int = MAIL_LANE,
+        tell: bool = False,
+        digest: bytes = b"",
+        due_us: int | None = None,
+    ) -> Answer:
+        """Tell or ask: take the message in and wait for the durable answer. Cancelling never retracts the message."""
+        if self._stop.is_set():
+            raise HubClosed(self.store.path)
+        self.kernel.submit(address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
+        self.poke()
+        if due_us is not None:
+            self._check_timers()
+        return await self.answers.wait(token)
+
+    def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """A job ended."""
+        self.kernel.job_done(key, address, message)
+        self.poke()
+
+    def poke(self) -> None:
+        """There is something to do."""
+        if self.kernel.runnable:
+            self._turns_bell.ring()
+        else:
+            self._commit_bell.ring()
+
+    def stop(self) -> None:
+        """Close in good order: no new requests, running operations get their grace, what is done is committed."""
+        self._stop.set()
+
+    # The loops
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until `stop` is called, or until the hub breaks; then everything is closed, the store too."""
+        interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(interval_s, SWITCH_INTERVAL_S))
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._run_turns)
+                nursery.start_soon(self._run_commits)
+                nursery.start_soon(self._run_timers)
+                self._commit_bell.ring()
+                task_status.started()
+                await self._stop.wait()
+                with trio.move_on_after(OPERATION_GRACE_S):
+                    while self._operations:
+                        await self._operation_bell.wait()
+                nursery.cancel_scope.cancel()
+        except BaseException as error:
+            self._broken = self._broken or (None if isinstance(error, trio.Cancelled) else error)
+            raise
+        finally:
+            sys.setswitchinterval(interval_s)
+            await self._close()
+
+    async def _close(self) -> None:
+        self._stop.set()
+        try:
+            with trio.CancelScope(shield=True):
+                while self._broken is None and self.kernel.view.filling:
+                    await self._commit()
+        finally:
+            closed = self._broken if isinstance(self._broken, Exception) else HubClosed(self.store.path)
+            self.answers.fail(closed)
+            self.endings.fail(closed)
+            self.kernel.close()
+            self.store.close()
+
+    async def _run_turns(self) -> None:
+        kernel, slice_s = self.kernel, TURNS_MS / 1000
+        while True:
+            if not kernel.runnable:
+                await self._turns_bell.wait()
+                continue
+            started = time.perf_counter()
+            spent = 0.0
+            while kernel.runnable and spent < slice_s:
+                kernel.run_turn()
+                spent = time.perf_counter() - started
+            self._commit_bell.ring()
+            self._check_timers()
+            self._ahead_s += spent
+            if self._in_flight and self._ahead_s >= slice_s:
+                await self._flight_bell.wait()
+            else:
+                await trio.lowlevel.checkpoint()
+
+    async def _run_commits(self) -> None:
+        while True:
+            if self.kernel.view.filling:
+                await self._commit()
+            else:
+                await self._commit_bell.wait()
+
+    async def _commit(self) -> None:
+        batch = self.kernel.seal()
+        writes = batch.seal()
+        self._in_flight, self._ahead_s = True, 0.0
+        if writes.changes:
+            try:
+                await self.env.run_commit(partial(self.store.commit, writes))
+            except BaseException as error:
+                self._broken = error
+                raise
+        else:
+            await trio.lowlevel.checkpoint()
+        self._in_flight = False
+        self._release(self.kernel.committed(batch))
+        self.kernel.sweep()
+        self.kernel.collect(self._idle_us)
+        self._flight_bell.ring()
+
+    async def _run_timers(self) -> None:
+        kernel, env = self.kernel, self.env
+        while True:
+            now_us = env.now_us()
+            if kernel.fire_due(now_us):
+                self.poke()
+                await trio.lowlevel.checkpoint()
+                continue
+            if now_us - self._forgot_us >= _FORGET_US:
+                self._forgot_us = now_us
+                if kernel.requests.forget(now_us):
+                    self.poke()
+            kernel.collect(self._idle_us)
+            self._sleeps_until_us = self._next_us(now_us)
+            sleep_s = env.clock_read_s
+            if self._sleeps_until_us is not None:
+                sleep_s = min(sleep_s, max(self._sleeps_until_us - now_us, 1) / 1_000_000)
+            with trio.move_on_after(sleep_s):
+                await self._timer_bell.wait()
+
+    def _next_us(self, now_us: int) -> int | None:
+        due_us, used_us = self.kernel.timers.next_due_us, self.kernel.catalog.oldest_used_us
+        idle_us = None if used_us is None else max(used_us + self._idle_us + 1, now_us + 1_000_000)
+        moments = [moment for moment in (due_us, idle_us) if moment is not None]
+        return min(moments, default=None)
+
+    def _check_timers(self) -> None:
+        due_us = self.kernel.timers.next_due_us
+        if due_us is not None and (self._sleeps_until_us is None or due_us < self._sleeps_until_us):
+            self._timer_bell.ring()
+
+    # What leaves
+
+    def _release(self, outputs: list[Output]) -> None:
+        nursery = self._nursery
+        assert nursery is not None, "outputs leave while the runtime runs"
+        closing = self._stop.is_set()
+        for output in outputs:
+            kind = type(output)
+            if kind is Reply:
+                self.answers.resolve(output.token, output.answer)  # type: ignore[union-attr]
+            elif kind is StartJob:
+                if not closing:
+                    self._jobs.start(output.key, output.job, nursery)  # type: ignore[union-attr]
+            elif kind is CancelJob:
+                self._jobs.cancel(output.key)  # type: ignore[union-attr]
+            elif kind is Ended:
+                self.endings.resolve((output.address, output.life), output.last)  # type: ignore[union-attr]
+            elif not closing and isinstance(output, Offer):
+                self._operations += 1
+                nursery.start_soon(self._run_operation, output)
+
+    async def _run_operation(self, offer: Offer) -> None:
+        try:
+            found = self.kernel.pinned(offer.address, offer.number)
+            if found is None:
+                return
+            actor, taken = found
+            operation = taken.work[0]
+            timeout_s = self._entities.timeout_s(actor)
+            outcome: Outcome | None = None
+            with trio.move_on_after(float("inf") if timeout_s is None else timeout_s):
+                outcome = await self._entities.run_async(actor, operation, self.env.now_us())
+            if outcome is None:
+                failure = Failure.of(OperationTimeout(operation.name, timeout_s or 0.0))
+                outcome = Outcome(actor.state, failure=failure)
+            if self._broken is None and self.kernel.settle_offer(offer.address, offer.number, [outcome]):
+                self._check_timers()
+                self._commit_bell.ring()
+                self.poke()
+        finally:
+            self._operations -= 1
+            self._operation_bell.ring()

@@ -1,0 +1,55 @@
+"""Durable orchestrations as actors: replay, activities, timers, events, sub-orchestrations, and the client."""
+
+from durio.orchestration.activities import ActivityContext
+from durio.orchestration.app import App
+from durio.orchestration.client import Client, EntityStateResponse, Started
+from durio.orchestration.context import OrchestrationContext, ReplaySafeLogger
+from durio.orchestration.errors import (
+    ActionRefused,
+    ActivityTimeout,
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    NoActivity,
+    NonDeterminismError,
+    NonRetriableError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotCompleted,
+    Terminated,
+    TurnTooLong,
+)
+from durio.orchestration.hub import open_hub
+from durio.orchestration.records import OrchestrationRuntimeStatus
+from durio.orchestration.retries import RetryOptions
+from durio.orchestration.status import DurableOrchestrationStatus
+from durio.orchestration.tasks import Task, TimerTask
+
+__all__ = [
+    "ActionRefused",
+    "ActivityContext",
+    "ActivityTimeout",
+    "App",
+    "Client",
+    "DurableOrchestrationStatus",
+    "EntityStateResponse",
+    "InstanceAlreadyExists",
+    "InstanceFinished",
+    "InstanceNotFound",
+    "NoActivity",
+    "NonDeterminismError",
+    "NonRetriableError",
+    "OrchestrationContext",
+    "OrchestrationRuntimeStatus",
+    "ReplaySafeLogger",
+    "RetryOptions",
+    "Started",
+    "Task",
+    "TaskCancelledError",
+    "TaskFailedError",
+    "TaskNotCompleted",
+    "Terminated",
+    "TimerTask",
+    "TurnTooLong",
+    "open_hub",
+]

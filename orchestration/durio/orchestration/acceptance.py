@@ -1,0 +1,126 @@
+"""Accepting: what the kernel makes of a message before any code sees it. Refuses, answers, or gives an entry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import msgspec
+
+from durio.entities import Answer, Answered, Failure, Mail, Message, StartInstance
+from durio.entities import keys as entity_keys
+from durio.orchestration.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+from durio.orchestration.execution import Execution
+from durio.orchestration.history import (
+    ActivityCompleted,
+    ActivityFailed,
+    ChildCompleted,
+    ChildFailed,
+    EntityAnswered,
+    Entry,
+    EventRaised,
+    TimerFired,
+)
+from durio.orchestration.instance import Instance
+from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, TimerDue
+from durio.orchestration.refusals import refusal_of
+from durio.orchestration.registry import Orchestration
+
+CREATED: Final = Answer(value=b"true")
+FOUND: Final = Answer(value=b"false")
+ACCEPTED: Final = Answer()
+
+
+@attrs.define(eq=False)
+class Work:
+    """What a turn works on, and how.
+
+    `mode`: "step" (mail for the running code), "begin" (the first step of an execution), "start" (a start is decided),
+    "control", "hold" (accepted without being consumed), "refuse", or "end" (the replay failed). `entries` are what
+    the code will see; `mail_of[i]` is the index of the mail that gave entry i.
+    """
+
+    mode: str
+    entries: list[Entry] = attrs.Factory(list)
+    mail_of: list[int] = attrs.Factory(list)
+    verdict: str = ""
+    """Of a start: "create", "replace", "found" or "refuse"."""
+    execution_id: str = ""
+    next_execution: str = ""
+    """The id of the execution that follows, should the code continue as new."""
+    clock_us: int = 0
+    execution: Execution | None = None
+    """The code of an execution that begins in this turn."""
+    behaviour: Orchestration | None = None
+    """Of a start that creates a life: its code, if it is there."""
+
+
+def refuse(error: Exception) -> Answer:
+    """The answer that makes the client raise `error`."""
+    return Answer(failure=refusal_of(error), refusal=type(error).__name__)
+
+
+def absent(instance: Instance) -> Exception:
+    """Why an instance that is not alive cannot do what it is asked."""
+    if instance.head is None:
+        return InstanceNotFound(instance.address)
+    return InstanceFinished(instance.address, instance.head.status)
+
+
+def judge(instance: Instance, message: StartInstance) -> str:
+    """What becomes of a start (G15)."""
+    head, origin = instance.head, instance.origin
+    if head is None or origin is None:
+        return "create"
+    if not instance.alive:
+        return "create" if message.if_finished == "start" else "refuse"
+    if message.if_running == "replace":
+        return "replace"
+    if message.if_running == "return" and origin.name == message.name:
+        return "found"
+    return "refuse"
+
+
+def taken_id(instance: Instance) -> InstanceAlreadyExists:
+    """The refusal of a start: what runs, or ran, under that id."""
+    head, origin = instance.head, instance.origin
+    assert head is not None and origin is not None, "a start is refused because of a life"
+    status = "Suspended" if head.suspended and instance.alive else head.status
+    return InstanceAlreadyExists(instance.address, origin.name, status)
+
+
+def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int]) -> Entry | None:
+    """The history entry of a message for the running execution; None: it is dropped.
+
+    A result is taken only for the current execution and an action that is still open, and once (G24): `closed` holds
+    the actions that earlier messages of the same turn confirm.
+    """
+    if isinstance(message, RaiseEvent):
+        return EventRaised(message.name, message.input, *entity_keys.mail_arrival(key))
+    if not isinstance(message, ActivityDone | TimerDue | ChildDone | Answered):
+        return None
+    head = instance.head
+    action = message.action
+    if head is None or message.execution != head.execution or action not in instance.open or action in closed:
+        return None
+    closed.add(action)
+    if isinstance(message, TimerDue):
+        return TimerFired(action)
+    failure = message.failure
+    if isinstance(message, Answered):
+        return EntityAnswered(action, message.result, failure)
+    if isinstance(message, ChildDone):
+        return ChildCompleted(action, message.result) if failure is None else ChildFailed(action, failure)
+    return ActivityCompleted(action, message.result) if failure is None else ActivityFailed(action, failure)
+
+
+def size_of(mail: Mail) -> int:
+    """About how many bytes a message holds."""
+    message = mail[1]
+    data = getattr(message, "input", None) or getattr(message, "result", None) or b""
+    return len(data) + 64
+
+
+def child_failure(error: Exception) -> Failure:
+    """The failure of a child that could not be started."""
+    return msgspec.structs.replace(refusal_of(error), non_retriable=True)

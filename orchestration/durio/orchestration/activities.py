@@ -1,0 +1,179 @@
+"""Runs activities: coroutines on the loop, plain functions in threads, each kind with its own limit (G24)."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections import deque
+from functools import partial
+from typing import Any, Final, Protocol
+
+import attrs
+import trio
+
+from durio.entities import Env, Failure, Job, Message, Payloads
+from durio.orchestration.errors import ActivityTimeout, NoActivity
+from durio.orchestration.messages import ActivityDone
+from durio.orchestration.registry import Activity, Registry
+
+logger = logging.getLogger("durio.orchestration")
+
+
+@attrs.define(eq=False)
+class ActivityContext:
+    """What an activity knows about itself. `idempotency_key` is the same for every attempt of one call."""
+
+    instance_id: str
+    name: str
+    task_id: int
+    attempt: int
+    idempotency_key: str
+    tags: dict[str, str]
+    cancelled: bool = False
+    """Whether the result is not wanted any more; a function in a thread should look at it and return."""
+
+    @staticmethod
+    def current() -> ActivityContext:
+        """The context of the activity that is running here. Raises `NoActivity` elsewhere."""
+        context = CURRENT_ACTIVITY.get()
+        if context is None:
+            raise NoActivity
+        return context
+
+
+CURRENT_ACTIVITY: Final[contextvars.ContextVar[ActivityContext | None]] = contextvars.ContextVar(
+    "durio_activity", default=None
+)
+"""The activity that is running, for `ActivityContext.current()`."""
+
+
+class Report(Protocol):
+    """Where results go."""
+
+    def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """A job ended."""
+        ...
+
+
+@attrs.define(eq=False)
+class _Slots:
+    """How many of one activity run, and what waits."""
+
+    free: int
+    waiting: deque[tuple[bytes, Job]] = attrs.Factory(deque)
+
+
+class ActivityRunner:
+    """Runs jobs as activities.
+
+    Guarantees: at most `limit` of an activity at a time; a cancelled one reports nothing; a thread that ignores its
+    cancellation is abandoned and its slot is free; an activity whose code is missing waits for the next open.
+    """
+
+    def __init__(self, registry: Registry, payloads: Payloads, env: Env) -> None:
+        self._registry = registry
+        self._payloads = payloads
+        self._env = env
+        self._report: Report | None = None
+        self._slots: dict[str, _Slots] = {}
+        self._running: dict[bytes, tuple[trio.CancelScope, ActivityContext]] = {}
+        self._cancelled: set[bytes] = set()
+
+    def report_to(self, report: Report) -> None:
+        """Say where results go, before the first job starts."""
+        self._report = report
+
+    def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
+        try:
+            activity = self._registry.activity(job.name)
+        except LookupError:
+            activity = None
+        if activity is None:
+            logger.error("activity %r of %s is held: no such activity is registered", job.name, job.address)
+            return
+        slots = self._slots.get(job.name)
+        if slots is None:
+            slots = self._slots[job.name] = _Slots(activity.limit)
+        if slots.free == 0:
+            slots.waiting.append((key, job))
+            return
+        slots.free -= 1
+        nursery.start_soon(self._run, key, job, activity, slots, nursery)
+
+    def cancel(self, key: bytes) -> None:
+        running = self._running.get(key)
+        if running is not None:
+            scope, context = running
+            context.cancelled = True
+            scope.cancel()
+        else:
+            self._cancelled.add(key)
+
+    async def _run(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
+        try:
+            if key not in self._cancelled:
+                await self._attempt(key, job, activity)
+            self._cancelled.discard(key)
+        finally:
+            slots.free += 1
+            while slots.waiting and slots.free:
+                waiting_key, waiting = slots.waiting.popleft()
+                if waiting_key in self._cancelled:
+                    self._cancelled.discard(waiting_key)
+                else:
+                    slots.free -= 1
+                    nursery.start_soon(self._run, waiting_key, waiting, activity, slots, nursery)
+
+    async def _attempt(self, key: bytes, job: Job, activity: Activity) -> None:
+        context = ActivityContext(
+            job.address, job.name, job.action, job.attempt, job.idempotency_key, dict(job.tags or {})
+        )
+        CURRENT_ACTIVITY.set(context)
+        scope = trio.CancelScope()
+        self._running[key] = (scope, context)
+        done: ActivityDone | None = None
+        try:
+            with scope:
+                done = await self._timed(job, activity, context)
+        finally:
+            context.cancelled = context.cancelled or done is None
+            del self._running[key]
+        if done is not None and not scope.cancel_called:
+            assert self._report is not None, "report_to was called"
+            self._report.job_done(key, job.address, done)
+
+    async def _timed(self, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone:
+        timeout_ms = job.timeout_ms
+        if timeout_ms is None:
+            return await self._call(job, activity)
+        with trio.move_on_after(timeout_ms / 1000):
+            return await self._call(job, activity)
+        context.cancelled = True
+        failure = Failure.of(ActivityTimeout(job.name, timeout_ms / 1000))
+        return self._done(job, None, failure)
+
+    async def _call(self, job: Job, activity: Activity) -> ActivityDone:
+        try:
+            call = self._bind(job, activity)
+            if activity.is_async:
+                value = await call()
+            else:
+                value = await self._env.run_blocking(call, trio.CapacityLimiter(1))
+            result = None
+            if value is not None:
+                result = self._payloads.encode(value, f"result of activity {job.name!r}")
+        except Exception as error:
+            return self._done(job, None, Failure.of(error))
+        return self._done(job, result, None)
+
+    def _bind(self, job: Job, activity: Activity) -> Any:
+        if not activity.takes_input or (job.input is None and activity.has_default):
+            return activity.function
+        data = b"null" if job.input is None else job.input
+        value = self._payloads.decode(data, activity.input_type, f"input of activity {job.name!r}")
+        return partial(activity.function, value)
+
+    def _done(self, job: Job, result: bytes | None, failure: Failure | None) -> ActivityDone:
+        return ActivityDone(
+            at_us=self._env.now_us(), execution=job.execution, action=job.action, result=result, failure=failure
+        )

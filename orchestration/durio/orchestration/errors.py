@@ -1,0 +1,162 @@
+"""What can go wrong with orchestrations. Each docstring says who must act."""
+
+from __future__ import annotations
+
+from durio.entities import DurioError, Failure
+
+
+class InstanceAlreadyExists(DurioError):
+    """The id is taken, under the policy of the start. The caller decides: another id, another policy, or leave it."""
+
+    def __init__(self, instance_id: str, name: str, runtime_status: str) -> None:
+        super().__init__(instance_id, name, runtime_status)
+        self.instance_id = instance_id
+        self.name = name
+        self.runtime_status = runtime_status
+
+    def __str__(self) -> str:
+        return (
+            f"An instance with ID '{self.instance_id}' already exists: orchestration {self.name!r}, "
+            f"{self.runtime_status}; see if_running= and if_finished= of start_new"
+        )
+
+
+class InstanceNotFound(DurioError, LookupError):
+    """There is no instance with this id. The caller must start it first, or correct the id."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"there is no instance with ID '{self.instance_id}'; start it first"
+
+
+class InstanceFinished(DurioError):
+    """The instance has ended, so nothing was done. The caller may start it anew."""
+
+    def __init__(self, instance_id: str, runtime_status: str) -> None:
+        super().__init__(instance_id, runtime_status)
+        self.instance_id = instance_id
+        self.runtime_status = runtime_status
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' has ended ({self.runtime_status}); nothing was done"
+
+
+class ActionRefused(DurioError):
+    """What the orchestrator asked for was refused at the call, and the refusal is in its history. Fix the call."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(error_type, message)
+        self.error_type = error_type
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message}"
+
+
+class TaskFailedError(DurioError):
+    """An activity, a sub-orchestration or an entity operation failed. The orchestrator may catch it and go on."""
+
+    def __init__(self, what: str, failure: Failure) -> None:
+        super().__init__(what, failure)
+        self.what = what
+        self.failure = failure
+
+    @property
+    def non_retriable(self) -> bool:
+        """Whether trying again is of no use."""
+        return self.failure.non_retriable
+
+    def __str__(self) -> str:
+        return f"{self.what} failed: {self.failure.type}: {self.failure.message}"
+
+
+class TaskCancelledError(DurioError):
+    """A task that was cancelled was awaited. The developer must not await what the code cancelled."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} was cancelled by task.cancel()"
+
+
+class TaskNotCompleted(DurioError, RuntimeError):
+    """`.result` of a task that is not finished was read. The developer must await it first."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} has no result yet; await it first"
+
+
+class NonDeterminismError(DurioError):
+    """The code does not do what its history says it did. Deploy fitting code, or a new version for new instances."""
+
+    def __init__(self, instance_id: str, expected: str, actual: str, where: str = "") -> None:
+        super().__init__(instance_id, expected, actual, where)
+        self.instance_id = instance_id
+        self.expected = expected
+        self.actual = actual
+        self.where = where
+
+    def __str__(self) -> str:
+        place = f" at {self.where}" if self.where else ""
+        return (
+            f"instance '{self.instance_id}' is not deterministic{place}: its history holds {self.expected}, "
+            f"but the code wants {self.actual}; was the code changed under a running instance?"
+        )
+
+
+class TurnTooLong(DurioError):
+    """The orchestrator took too many steps or actions without new input. The developer must break the loop."""
+
+    def __init__(self, instance_id: str, limit: int) -> None:
+        super().__init__(instance_id, limit)
+        self.instance_id = instance_id
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' took {self.limit:,} steps or actions in one turn; is it in a loop?"
+
+
+class ActivityTimeout(DurioError):
+    """An attempt of an activity took longer than its `timeout_s`. It was cancelled; a retry may follow."""
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        super().__init__(name, timeout_s)
+        self.name = name
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return f"activity {self.name!r} took longer than {self.timeout_s} s and was cancelled"
+
+
+class NonRetriableError(DurioError):
+    """Raise it (or a subclass) in an activity when trying again is of no use."""
+
+    non_retriable = True
+
+
+class NoActivity(DurioError, RuntimeError):
+    """`ActivityContext.current()` was called outside of an activity. The developer must move the call."""
+
+    def __str__(self) -> str:
+        return "no activity is running here; ActivityContext.current() works inside activities only"
+
+
+class Terminated(DurioError):
+    """The sub-orchestration that was awaited was terminated."""
+
+    def __init__(self, instance_id: str, reason: str) -> None:
+        super().__init__(instance_id, reason)
+        self.instance_id = instance_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' was terminated: {self.reason or 'no reason given'}"

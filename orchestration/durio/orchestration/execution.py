@@ -1,0 +1,371 @@
+"""One execution of an orchestrator: live run and replay are the same function (G19, G20)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from durio.entities import Failure, Guard, Payloads, caller_line
+from durio.orchestration.context import OrchestrationContext
+from durio.orchestration.decision import End
+from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
+from durio.orchestration.errors import NonDeterminismError, TaskFailedError, TurnTooLong
+from durio.orchestration.history import (
+    ACTIONS,
+    Action,
+    ActivityCompleted,
+    ActivityFailed,
+    CancelTask,
+    ChildCompleted,
+    ChildFailed,
+    EntityAnswered,
+    Entry,
+    Event,
+    EventRaised,
+    HistoryEvent,
+    Started,
+    TimerFired,
+    Woke,
+    describe,
+    same_action,
+)
+from durio.orchestration.limits import ROOT_BYTES_MAX, STEPS_MAX
+from durio.orchestration.refusals import is_refusal, rebuild, refusal_of
+from durio.orchestration.registry import Orchestration, Registry
+from durio.orchestration.retries import RetryTask
+from durio.orchestration.tasks import ActionTask, Task
+from durio.orchestration.waits import Events, Wait
+
+logger = logging.getLogger("durio.orchestration")
+
+ActionT = TypeVar("ActionT", bound=Action)
+
+
+class Execution:
+    """Runs the code of one execution, one entry of its history at a time.
+
+    Guarantees: the code is stepped after every single entry, in order; what it asks for is collected behind the entry
+    that caused it; in replay it is compared with what history holds; once dropped, nothing it asks for is recorded.
+    """
+
+    def __init__(
+        self,
+        instance_id: str,
+        behaviour: Orchestration,
+        registry: Registry,
+        payloads: Payloads,
+        ancestors: tuple[str, ...],
+    ) -> None:
+        self.instance_id = instance_id
+        self.behaviour = behaviour
+        self.registry = registry
+        self.payloads = payloads
+        self.ancestors = ancestors
+        self.started: Started | None = None
+        self.clock_us = 0
+        self.position = 0
+        self.is_replaying = False
+        self.actions: list[Action] = []
+        self.end: End | None = None
+        self.status_set = False
+        self.custom_status: bytes | None = None
+        self.again: tuple[bytes | None] | None = None
+        self.open: dict[int, ActionTask[Any]] = {}
+        self.events = Events()
+        self.sequence = 0
+        self.waiters = 0
+        self.guard = Guard()
+        self.dead = False
+        self.broken: Exception | None = None
+        self._driver = Driver(self.guard, behaviour.name, self)
+        self._expected: deque[HistoryEvent] | None = None
+        self._wait: Wait | None = None
+        self._steps = 0
+
+    # Entries
+
+    def feed(self, entry: Entry) -> None:
+        """Take one entry in, and step the code as long as what it awaits is ready."""
+        self.position += 1
+        self._steps = 0
+        handle: Callable[[Execution, Any], None] = _HANDLERS[type(entry)]
+        handle(self, entry)
+        while self.end is None and self._wait is not None and self._wait.ready:
+            wait, self._wait = self._wait, None
+            self._count()
+            if self.broken is not None:
+                self._take(Raised(self.broken))
+                return
+            self._take(self._resume(wait))
+
+    def replay(self, events: Iterable[HistoryEvent]) -> Iterator[None]:
+        """Take a recorded history in; gives way after every entry. A difference ends the execution as Failed."""
+        self.is_replaying = True
+        entry: Entry | None = None
+        expected: deque[HistoryEvent] = deque()
+        for event in events:
+            if isinstance(event, ACTIONS):
+                expected.append(event)
+                continue
+            self._replay_entry(entry, expected)
+            yield
+            entry, expected = None, deque()
+            if isinstance(event, Woke):
+                self.clock_us = event.at_us
+            elif type(event) in _HANDLERS:
+                entry = event  # type: ignore[assignment]  # its type is one of the handled entries
+        self._replay_entry(entry, expected)
+        self.is_replaying = False
+        self._expected = None
+
+    def drop(self) -> None:
+        """Leave memory: cleanup code runs, without any durable effect."""
+        self.dead = True
+        self._wait = None
+        self._driver.close()
+
+    def where(self) -> str:
+        """The user's line that waits."""
+        return self._driver.where()
+
+    def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent]) -> None:
+        if self.end is not None or entry is None:
+            return
+        self._expected = expected
+        self.feed(entry)
+        if self.broken is None and expected:
+            self._differs(describe(expected[0]), "to end here" if self.end is not None else "nothing more")
+        elif self.broken is None and self.end is not None:
+            self._differs("no end yet", f"to end as {self.end.status}")
+        if self.broken is not None:
+            self.end = End("Failed", failure=Failure.of(self.broken))
+
+    # What the context asks for
+
+    def next_id(self) -> int:
+        """The id of the next action."""
+        self.sequence += 1
+        return self.sequence
+
+    def request(self, draft: ActionT, fill: Callable[[], ActionT]) -> ActionT:
+        """Ask for an action. `draft` has its id and names; `fill()` completes it, or raises why it is refused.
+
+        A refusal is recorded, and in replay raised again from the record.
+        """
+        recorded = self._expect(draft)
+        if recorded is None:
+            try:
+                action = fill()
+            except Exception as error:
+                if not is_refusal(error):
+                    raise
+                failure = refusal_of(error)
+                self._record(msgspec.structs.replace(draft, refused=failure))
+                raise rebuild(failure) from error
+            self._record(action)
+            return action
+        refused: Failure | None = getattr(recorded, "refused", None)
+        if refused is not None:
+            raise rebuild(refused)
+        return recorded
+
+    def ask(self, action: ActionT) -> ActionT:
+        """Ask for an action that is never refused; in replay the recorded one."""
+        recorded = self._expect(action)
+        if recorded is None:
+            self._record(action)
+            return action
+        return recorded
+
+    def root(self) -> str:
+        """What the ids of children start with: the top-most ancestor's id, cut, with a hash if cut (G29)."""
+        top = self.ancestors[0] if self.ancestors else self.instance_id
+        data = top.encode()
+        if len(data) <= ROOT_BYTES_MAX:
+            return top
+        digest = hashlib.blake2b(data, digest_size=6).hexdigest()
+        return data[: ROOT_BYTES_MAX - len(digest) - 1].decode(errors="ignore") + "~" + digest
+
+    def continue_as_new(self, input_: bytes | None) -> ContinueAsNewSignal:
+        """Note that the code wants to begin anew; it wins over whatever the code does then (G23)."""
+        if not self.dead:
+            self.again = (input_,)
+        return ContinueAsNewSignal()
+
+    # What tasks ask for
+
+    def observe(self, task: Task[Any]) -> bool:
+        wait = Wait(task, self.events)
+        if wait.ready:
+            wait.observe()
+        return wait.ready
+
+    def is_ready(self, task: Task[Any]) -> bool:
+        return Wait(task, self.events).ready
+
+    def cancel_action(self, action: int) -> None:
+        self.open.pop(action, None)
+        self.ask(CancelTask(action))
+
+    # Inside
+
+    def _resume(self, wait: Wait) -> Step:
+        try:
+            value = self.guard.run(_observe, wait)
+        except Exception as error:
+            return self._driver.throw(error)
+        return self._driver.send(value)
+
+    def _take(self, step: Step) -> None:
+        if self.broken is not None:
+            step = Raised(self.broken)
+        if isinstance(step, Waits):
+            self._wait = Wait(step.task, self.events)
+            return
+        self.end = self._end_of(step)
+        if isinstance(step, Raised):
+            self.dead = True
+            self._driver.close()
+
+    def _end_of(self, step: Returned | Raised) -> End:
+        offence = self.broken or self.guard.offence
+        if offence is not None:
+            return End("Failed", failure=Failure.of(offence))
+        if self.again is not None:
+            return End("ContinuedAsNew", output=self.again[0], keep=tuple(self.events.unobserved()))
+        if isinstance(step, Raised):
+            return End("Failed", failure=failure_of(step.error))
+        if step.value is None:
+            return End("Completed")
+        try:
+            return End(
+                "Completed", self.payloads.encode(step.value, f"result of orchestration {self.behaviour.name!r}")
+            )
+        except Exception as error:
+            return End("Failed", failure=Failure.of(error))
+
+    def _expect(self, action: ActionT) -> ActionT | None:
+        if self.dead or self._expected is None:
+            return None
+        if not self._expected:
+            raise self._differs("nothing more", describe(action))
+        recorded = self._expected.popleft()
+        if not same_action(recorded, action):
+            raise self._differs(describe(recorded), describe(action))
+        return recorded  # type: ignore[return-value]  # same_action: the types are equal
+
+    def _record(self, action: Action) -> None:
+        if self.dead:
+            return
+        self._count()
+        if self.broken is not None:
+            raise self.broken
+        self.actions.append(action)
+
+    def _count(self) -> None:
+        self._steps += 1
+        if self._steps > STEPS_MAX:
+            self.broken = TurnTooLong(self.instance_id, STEPS_MAX)
+
+    def _differs(self, expected: str, actual: str) -> NonDeterminismError:
+        error = NonDeterminismError(self.instance_id, expected, actual, caller_line() or self.where())
+        if self.broken is None:
+            self.broken = error
+        return error
+
+    def _on_started(self, entry: Started) -> None:
+        self.started = entry
+        behaviour, context = self.behaviour, OrchestrationContext(self)
+        self._take(self._driver.start(partial(_call, behaviour, context, entry.input)))
+
+    def _on_result(self, entry: ActivityCompleted | ChildCompleted) -> None:
+        task = self.open.pop(entry.id, None)
+        if task is not None:
+            task.arrive(self.position, entry.result)
+            self._finished(task)
+
+    def _on_failure(self, entry: ActivityFailed | ChildFailed) -> None:
+        task = self.open.pop(entry.id, None)
+        if task is not None:
+            self._go_wrong(task, entry.failure)
+
+    def _on_answer(self, entry: EntityAnswered) -> None:
+        task = self.open.pop(entry.id, None)
+        if task is not None and entry.failure is not None:
+            self._go_wrong(task, entry.failure)
+        elif task is not None:
+            task.arrive(self.position, entry.result)
+            self._finished(task)
+
+    def _on_timer(self, entry: TimerFired) -> None:
+        task = self.open.pop(entry.id, None)
+        if isinstance(task, RetryTask):
+            self._guarded(task.resume)
+        elif task is not None:
+            task.arrive(self.position, None)
+            self._finished(task)
+
+    def _on_event(self, entry: EventRaised) -> None:
+        self.events.add(self.position, entry)
+        if self._wait is not None:
+            self._wait.arrived(self.position, entry)
+
+    def _go_wrong(self, task: ActionTask[Any], failure: Failure) -> None:
+        self._guarded(task.go_wrong, self.position, failure)
+        self._finished(task)
+
+    def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
+        """Retry decisions run the user's code; what they raise ends the execution."""
+        try:
+            self.guard.run(call, *args)
+        except Exception as error:
+            if self.broken is None:
+                self._take(Raised(error))
+        if self.broken is not None and self.end is None:
+            self._take(Raised(self.broken))
+
+    def _finished(self, task: Task[Any]) -> None:
+        if task.position is not None and self._wait is not None:
+            self._wait.finished(task)
+
+
+def _observe(wait: Wait) -> Any:
+    wait.observe()
+    return wait.task.outcome()
+
+
+def _call(behaviour: Orchestration, context: OrchestrationContext, data: bytes | None) -> Any:
+    if not behaviour.takes_input or (data is None and behaviour.has_default):
+        return behaviour.function(context)
+    what = f"input of orchestration {behaviour.name!r}"
+    value = context.decode(b"null" if data is None else data, behaviour.input_type, what)
+    return behaviour.function(context, value)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Why an execution failed; the failure of a task stays visible as the inner one."""
+    failure = Failure.of(error)
+    if isinstance(error, TaskFailedError):
+        return msgspec.structs.replace(failure, inner=error.failure, non_retriable=error.non_retriable)
+    return failure
+
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = MappingProxyType(
+    {
+        Started: Execution._on_started,
+        ActivityCompleted: Execution._on_result,
+        ActivityFailed: Execution._on_failure,
+        ChildCompleted: Execution._on_result,
+        ChildFailed: Execution._on_failure,
+        TimerFired: Execution._on_timer,
+        EventRaised: Execution._on_event,
+        EntityAnswered: Execution._on_answer,
+    }
+)

@@ -1,0 +1,132 @@
+"""open_hub: the one way into a hub from the process that owns it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Literal
+
+import trio
+
+from durio.entities import EntityKind, Env, Kernel, Runtime, SystemEnv
+from durio.orchestration.activities import ActivityRunner
+from durio.orchestration.app import App
+from durio.orchestration.client import Client
+from durio.orchestration.kind import InstanceKind
+from durio.orchestration.registry import Registry
+from durio.storage import LmdbStore, Store
+
+
+class HubDirectory:
+    """What contexts of entities may know of the hub."""
+
+    def __init__(self, registry: Registry, env: Env) -> None:
+        self._registry = registry
+        self._env = env
+
+    def entity_name(self, name: str) -> str:
+        self._registry.entities.get(name)
+        return name
+
+    def orchestration_name(
+        self, orchestration: str | Callable[..., Any], version: str | None
+    ) -> tuple[str, str | None]:
+        found = self._registry.orchestration(orchestration, version)
+        return found.name, found.version
+
+    def new_id(self) -> str:
+        return self._env.new_id()
+
+
+class _OpenHub(AbstractAsyncContextManager[Client]):
+    def __init__(
+        self, open_store: Callable[[], Store], app: App, env: Env, options: dict[str, Any], hold: bool
+    ) -> None:
+        self._open_store = open_store
+        self._app = app
+        self._env = env
+        self._options = options
+        self._hold = hold
+        self._nurseries: Any = None
+        self._runtime: Runtime | None = None
+
+    async def __aenter__(self) -> Client:
+        app, env = self._app, self._env
+        directory = HubDirectory(app.registry, env)
+        entities = EntityKind(app.registry.entities, app.payloads, directory)
+        instances = InstanceKind(app.registry, app.payloads, directory, hold_on_nondeterminism=self._hold)
+        activities = ActivityRunner(app.registry, app.payloads, env)
+        store = self._open_store()
+        try:
+            kernel = Kernel(store, entities, instances, env.now_us, activations_max=self._options["activations_max"])
+        except BaseException:
+            store.close()
+            raise
+        runtime = Runtime(store, kernel, entities, env, activities, idle_s=self._options["idle_s"])
+        activities.report_to(runtime)
+        self._runtime = runtime
+        self._nurseries = trio.open_nursery()
+        nursery = await self._nurseries.__aenter__()
+        nursery.start_soon(runtime.run)
+        return Client(runtime, app, entities)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._runtime is not None, "entered"
+        self._runtime.stop()
+        try:
+            if error is None or _holds_cancelled(error):
+                return bool(await self._nurseries.__aexit__(kind, error, trace))
+            await self._nurseries.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            raise _single(group) from None
+        return False
+
+
+def open_hub(
+    hub: str | os.PathLike[str] | Store,
+    app: App,
+    *,
+    env: Env | None = None,
+    on_nondeterminism: Literal["fail", "hold"] = "fail",
+    activations_max: int = 10_000,
+    idle_s: float = 60.0,
+) -> AbstractAsyncContextManager[Client]:
+    """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
+
+    `env`: the clock, ids and threads (`VirtualEnv` for tests). `on_nondeterminism`: what becomes of an instance whose
+    code does not do what its history says: it fails, or it is held until fitting code is there. `activations_max`,
+    `idle_s`: how many actors stay in memory, and for how long without work. Leaving the block closes the hub: running
+    activities are cancelled and run again at the next open. Raises `HubInUse`, `NotAHub`, `FormatMismatch`,
+    `NetworkFileSystem`, `NoSpace`; while it is open, whatever breaks it (`HubBroken`, `Fenced`).
+    """
+    if isinstance(hub, str | os.PathLike):
+        path = hub
+
+        def open_store() -> Store:
+            return LmdbStore.open(path)
+    else:
+        store = hub
+
+        def open_store() -> Store:
+            return store
+
+    options = {"activations_max": activations_max, "idle_s": idle_s}
+    return _OpenHub(open_store, app, env or SystemEnv(), options, on_nondeterminism == "hold")
+
+
+def _holds_cancelled(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_holds_cancelled(inner) for inner in error.exceptions)
+    return isinstance(error, trio.Cancelled)
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error inside nested groups, if it is one: users of a hub should not have to dig for it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,164 @@
+"""An orchestration instance in memory: its rows, what is open, and its live code if there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+import attrs
+import msgspec
+
+from durio.entities import View
+from durio.entities import keys as entity_keys
+from durio.orchestration.execution import Execution
+from durio.orchestration.history import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityScheduled,
+    CancelTask,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
+    Chunk,
+    EntityAnswered,
+    EntityCalled,
+    HistoryEvent,
+    TimerFired,
+    TimerSet,
+)
+from durio.orchestration.limits import REPLAY_CHUNKS
+from durio.orchestration.records import (
+    CHILD,
+    FINAL,
+    HEAD,
+    HISTORY,
+    ORIGIN,
+    Child,
+    Head,
+    Origin,
+    Outcome,
+    history_suffix,
+)
+from durio.orchestration.registry import Orchestration
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+JOB: Final = "job"
+TIMER: Final = "timer"
+OTHER: Final = "other"
+
+_CONFIRMING = (ActivityCompleted, ActivityFailed, ChildCompleted, ChildFailed, TimerFired, EntityAnswered, CancelTask)
+
+
+@attrs.define(eq=False)
+class Instance:
+    """The state of one instance id over all its lives.
+
+    `open`: actions of this execution that have no result yet: what they are, and the key of the job or timer.
+    """
+
+    address: str
+    view: View
+    head: Head | None = None
+    origin: Origin | None = None
+    outcome: Outcome | None = None
+    children: dict[str, Child] = attrs.Factory(dict)
+    open: dict[int, tuple[str, bytes]] = attrs.Factory(dict)
+    behaviour: Orchestration | None = None
+    execution: Execution | None = None
+    recorded: list[HistoryEvent] | None = None
+    """The history, from its reading to its replay."""
+    preparing: Iterator[None] | None = None
+    complete: bool = False
+    """Whether `open` is known: the history was read, or there was none."""
+    warned: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a life goes on."""
+        return self.head is not None and self.head.status in ("Running", "Pending")
+
+    @property
+    def pending(self) -> bool:
+        """Whether the first step of the life has not run yet."""
+        return self.head is not None and self.head.status == "Pending"
+
+    @property
+    def holding(self) -> bool:
+        """Whether mail is held: suspended, not begun, or its code is missing."""
+        return self.head is not None and (self.head.suspended or self.pending or self.behaviour is None)
+
+    def note(self, event: HistoryEvent, key: bytes = b"") -> None:
+        """Keep track of what is open."""
+        if isinstance(event, _CONFIRMING):
+            self.open.pop(event.id, None)
+        elif getattr(event, "refused", None) is not None:
+            return
+        elif isinstance(event, TimerSet):
+            self.open[event.id] = (TIMER, key or event.key)
+        elif isinstance(event, ActivityScheduled):
+            self.open[event.id] = (JOB, key)
+        elif isinstance(event, ChildStarted | EntityCalled):
+            self.open[event.id] = (OTHER, b"")
+
+
+class Decoders:
+    """Decoders of the rows of instances; one object of each, made once a hub."""
+
+    def __init__(self) -> None:
+        self.head = msgspec.msgpack.Decoder(Head)
+        self.origin = msgspec.msgpack.Decoder(Origin)
+        self.outcome = msgspec.msgpack.Decoder(Outcome)
+        self.child = msgspec.msgpack.Decoder(Child)
+        self.chunk = msgspec.msgpack.Decoder(Chunk)
+
+
+def load(view: View, address: str, decoders: Decoders) -> Instance:
+    """Read what an instance is, through the overlay; its history only when it is needed."""
+    instance = Instance(address, view)
+    group = entity_keys.actor(address)
+    skip = len(group)
+    for key, row in view.scan(group, group, group + HISTORY):
+        suffix = key[skip:]
+        if suffix == HEAD:
+            instance.head = _read(row, decoders.head)
+        elif suffix == ORIGIN:
+            instance.origin = _read(row, decoders.origin)
+        elif suffix == FINAL:
+            instance.outcome = _read(row, decoders.outcome)
+        elif suffix[:1] == CHILD:
+            instance.children[suffix[1:].decode()] = _read(row, decoders.child)
+    instance.complete = not instance.alive or (instance.head is not None and instance.head.chunks == 0)
+    return instance
+
+
+def read_history(instance: Instance, decoders: Decoders) -> Iterator[list[HistoryEvent]]:
+    """The history of the current execution, some rows at a time."""
+    head = instance.head
+    if head is None:
+        return
+    group = entity_keys.actor(instance.address)
+    start, stop = group + history_suffix(head.generation), group + history_suffix(head.generation + 1)
+    while True:
+        rows = instance.view.scan(group, start, stop, REPLAY_CHUNKS)
+        events: list[HistoryEvent] = []
+        for _, row in rows:
+            for event in _read(row, decoders.chunk).events:
+                instance.note(event, job_key(instance, event))
+                events.append(event)
+        yield events
+        if len(rows) < REPLAY_CHUNKS:
+            return
+        start = rows[-1][0] + b"\0"
+
+
+def job_key(instance: Instance, event: HistoryEvent) -> bytes:
+    """The key of the job of an activity; empty for all other events."""
+    if isinstance(event, ActivityScheduled) and instance.head is not None:
+        return entity_keys.job(instance.address, instance.head.execution, event.id)
+    return b""
+
+
+def _read(row: bytes | msgspec.Struct, decoder: msgspec.msgpack.Decoder[R]) -> R:
+    found: Any = decoder.decode(row) if isinstance(row, bytes) else row
+    return found  # type: ignore[no-any-return]

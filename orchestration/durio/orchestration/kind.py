@@ -1,0 +1,252 @@
+"""Orchestration instances as actors: the ActorKind that takes, decides and settles their turns."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+from durio.entities import Directory, Mail, Mailbox, Message, Payloads, Settlement, StartInstance, Taken, View
+from durio.entities import keys as entity_keys
+from durio.orchestration.acceptance import Work, entry_of, judge, size_of
+from durio.orchestration.decision import Decision
+from durio.orchestration.execution import Execution
+from durio.orchestration.history import EventRaised, HistoryEvent, Started
+from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
+from durio.orchestration.messages import ContinueAsNew, RaiseEvent, StartDue, TimerDue, message_decoder
+from durio.orchestration.registry import Orchestration, Registry
+from durio.orchestration.settling import Settling
+
+logger = logging.getLogger("durio.orchestration")
+
+
+class InstanceKind:
+    """Runs orchestration instances.
+
+    Guarantees: a start is accepted or refused by the instance itself, in its turn (G15); an event for a life that
+    goes on is never refused (G16); terminate, suspend and resume are looked at first, but after the start of their
+    own life (G26); nothing is stepped while the instance is suspended or its code is missing (G19, G20).
+    """
+
+    def __init__(
+        self, registry: Registry, payloads: Payloads, directory: Directory, *, hold_on_nondeterminism: bool = False
+    ) -> None:
+        self._registry = registry
+        self._payloads = payloads
+        self._directory = directory
+        self._hold = hold_on_nondeterminism
+        self._messages = message_decoder()
+        self._decoders = Decoders()
+        self._settling = Settling()
+
+    def decode(self, data: bytes) -> Message:
+        return self._messages.decode(data)
+
+    def load(self, view: View, address: str) -> Instance:
+        instance = load(view, address, self._decoders)
+        if instance.origin is not None:
+            instance.behaviour = self._registry.exact_orchestration(instance.origin.name, instance.origin.version)
+        return instance
+
+    def prepare(self, actor: Instance) -> bool:
+        if actor.preparing is None:
+            if actor.complete and (actor.execution is not None or not actor.alive or actor.holding):
+                return True
+            if actor.head is None or actor.head.chunks == 0:
+                return True
+            actor.preparing = self._prepare(actor)
+        deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
+        for _ in actor.preparing:
+            if time.perf_counter() > deadline:
+                return False
+        actor.preparing = None
+        return True
+
+    def take(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
+        if actor.execution is not None and actor.execution.end is not None:
+            return self._take_end(actor)
+        control = mailbox.peek_control()
+        if control is not None and (actor.alive or mailbox.peek() is None):
+            return Taken([mailbox.pop_control()], Work("control"))
+        if not actor.alive:
+            return self._take_dead(actor, mailbox)
+        if actor.holding:
+            return self._take_holding(actor, mailbox)
+        return self._take_running(actor, mailbox, messages_max)
+
+    def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
+        work = taken.work
+        head = actor.head
+        if work.mode == "end":
+            assert actor.execution is not None, "a replay failed"
+            return Decision([], 0, actor.execution.end)
+        work.clock_us = max(work.clock_us, now_us)
+        if head is not None and head.execution == work.execution_id:
+            work.clock_us = max(work.clock_us, head.clock_us)
+        if not work.entries:
+            return None
+        execution = work.execution or actor.execution
+        assert execution is not None, "prepared"
+        started = time.perf_counter()
+        decision = _run(execution, work)
+        if decision.end is not None and decision.end.status == "ContinuedAsNew":
+            work.next_execution = self._directory.new_id()
+        took_ms = (time.perf_counter() - started) * 1000
+        if took_ms > SLOW_STEP_MS:
+            logger.warning("a step of %s took %.0f ms; the code waits at %s", actor.address, took_ms, execution.where())
+        return decision
+
+    def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        self._settling.settle(actor, taken, decision, settlement)
+
+    def drop(self, actor: Instance) -> None:
+        if actor.execution is not None:
+            actor.execution.drop()
+
+    def _prepare(self, actor: Instance) -> Iterator[None]:
+        """Read the history, and replay it unless the instance holds its mail."""
+        actor.open.clear()
+        events: list[HistoryEvent] = []
+        for part in read_history(actor, self._decoders):
+            if not actor.holding:
+                events.extend(part)
+            yield
+        actor.complete = True
+        behaviour = actor.behaviour
+        if actor.holding or behaviour is None or actor.head is None:
+            return
+        execution = self._execution(actor, behaviour)
+        for _ in execution.replay(events):
+            yield
+        execution.custom_status, execution.status_set = actor.head.custom_status, False
+        actor.execution = execution
+
+    def _execution(
+        self, actor: Instance, behaviour: Orchestration, ancestors: tuple[str, ...] | None = None
+    ) -> Execution:
+        if ancestors is None:
+            parent = actor.origin.parent if actor.origin is not None else None
+            ancestors = parent.ancestors if parent is not None else ()
+        return Execution(actor.address, behaviour, self._registry, self._payloads, ancestors)
+
+    def _take_end(self, actor: Instance) -> Taken[Work] | None:
+        if not self._hold:
+            return Taken([], Work("end"))
+        if not actor.warned:
+            actor.warned = True
+            assert actor.execution is not None, "it was replayed"
+            logger.error("%s is held: %s", actor.address, actor.execution.broken)
+        return None
+
+    def _take_dead(self, actor: Instance, mailbox: Mailbox) -> Taken[Work] | None:
+        mail = mailbox.peek()
+        if mail is None:
+            return None
+        mailbox.pop()
+        if isinstance(mail[1], StartInstance):
+            return Taken([mail], self._judged(actor, mail[1], mail))
+        return Taken([mail], Work("refuse"))
+
+    def _take_holding(self, actor: Instance, mailbox: Mailbox) -> Taken[Work] | None:
+        head = actor.head
+        assert head is not None and actor.origin is not None, "a life goes on"
+        if actor.behaviour is None and not actor.warned:
+            actor.warned = True
+            logger.error("%s is held: no code for %s %s", actor.address, actor.origin.name, actor.origin.version or "")
+        while (mail := mailbox.peek()) is not None:
+            mailbox.pop()
+            message = mail[1]
+            if isinstance(message, StartInstance):
+                return Taken([mail], self._judged(actor, message, mail))
+            if isinstance(message, StartDue) and not head.suspended and actor.behaviour is not None:
+                return Taken([mail], self._begin(actor, actor.behaviour, head.execution))
+            if isinstance(message, RaiseEvent) and message.reply:
+                return Taken([mail], Work("hold"))
+        return None
+
+    def _take_running(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
+        mail = mailbox.peek()
+        if mail is None:
+            return None
+        first = mail[1]
+        if isinstance(first, StartInstance):
+            return Taken([mailbox.pop()], self._judged(actor, first, mail))
+        if isinstance(first, ContinueAsNew) and actor.execution is None and actor.behaviour is not None:
+            return Taken([mailbox.pop()], self._begin(actor, actor.behaviour, first.execution))
+        taken = Taken([], Work("step"))
+        work, closed, size = taken.work, set[int](), 0
+        assert actor.head is not None, "a life goes on"
+        work.execution_id = actor.head.execution
+        while mail is not None and len(taken.mails) < messages_max and size < STEP_BYTES_MAX:
+            message = mail[1]
+            if isinstance(message, StartInstance):
+                break
+            mailbox.pop()
+            entry = entry_of(actor, message, mail[0], closed)
+            if entry is not None:
+                work.mail_of.append(len(taken.mails))
+                work.entries.append(entry)
+                if isinstance(message, TimerDue):
+                    work.clock_us = max(work.clock_us, message.due_us)
+            taken.mails.append(mail)
+            size += size_of(mail)
+            mail = mailbox.peek()
+        return taken
+
+    def _begin(self, actor: Instance, behaviour: Orchestration, execution_id: str) -> Work:
+        """The first step of an execution of the life that goes on."""
+        head, origin = actor.head, actor.origin
+        assert head is not None and origin is not None, "a life goes on"
+        parent = None if origin.parent is None else origin.parent.address
+        started = Started(execution_id, origin.name, origin.version, origin.input, parent, origin.tags)
+        work = Work("begin", [started], [0], execution_id=execution_id)
+        work.execution = self._execution(actor, behaviour)
+        work.execution.custom_status = head.custom_status
+        return work
+
+    def _judged(self, actor: Instance, message: StartInstance, mail: Mail) -> Work:
+        """Decide about a start; what it creates takes its first step in the same turn (G14, G15)."""
+        work = Work("start", verdict=judge(actor, message))
+        if work.verdict == "found" and actor.head is not None:
+            work.execution_id = actor.head.execution
+            if not actor.holding and actor.execution is not None:
+                work.entries.extend(_events_of(message, mail))
+        elif work.verdict in ("create", "replace"):
+            work.execution_id = self._directory.new_id()
+            behaviour = self._registry.exact_orchestration(message.name, message.version)
+            work.behaviour = behaviour
+            if message.due_us is None and behaviour is not None:
+                parent = message.parent
+                ancestors = () if parent is None else parent.ancestors
+                work.execution = self._execution(actor, behaviour, ancestors)
+                address = None if parent is None else parent.address
+                started = Started(
+                    work.execution_id, message.name, message.version, message.input, address, message.tags
+                )
+                work.entries.append(started)
+                work.entries.extend(_events_of(message, mail))
+        work.mail_of = [0] * len(work.entries)
+        return work
+
+
+def _events_of(message: StartInstance, mail: Mail) -> list[EventRaised]:
+    arrival, _ = entity_keys.mail_arrival(mail[0])
+    return [EventRaised(name, data, arrival, n) for n, (name, data) in enumerate(message.events, 1)]
+
+
+def _run(execution: Execution, work: Work) -> Decision:
+    execution.clock_us = work.clock_us
+    decision = Decision([], 0)
+    for index, entry in enumerate(work.entries):
+        execution.feed(entry)
+        if execution.actions:
+            decision.actions.extend((index, action) for action in execution.actions)
+            execution.actions = []
+        decision.consumed = index + 1
+        if execution.end is not None:
+            decision.end = execution.end
+            break
+    decision.status_set, decision.custom_status = execution.status_set, execution.custom_status
+    execution.status_set = False
+    return decision

@@ -1,0 +1,38 @@
+"""Every limit of orchestrations, with its unit in the name and its reason beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STEPS_MAX: Final = 1_000_000
+"""Most steps or actions of one turn without new input: more is an endless loop (G8)."""
+
+REPLAY_SLICE_MS: Final = 2.0
+"""Replaying and loading give way to others after this long (G8)."""
+
+REPLAY_CHUNKS: Final = 64
+"""Rows of history read at a time."""
+
+ACTIVITY_LIMIT: Final = 1000
+"""How many of one `async def` activity run at a time unless it says otherwise."""
+
+THREAD_LIMIT: Final = 16
+"""How many of one synchronous activity run at a time unless it says otherwise: each takes a thread."""
+
+ROOT_BYTES_MAX: Final = 100
+"""How much of the top-most ancestor's id goes into the ids of children: they must fit into an id themselves (G29)."""
+
+TAGS_MAX: Final = 64
+"""Most tags of one instance; they are written with every start."""
+
+EVENT_NAME_BYTES_MAX: Final = 1024
+"""Longest name of an external event, in UTF-8."""
+
+DUE_US_MAX: Final = 253_402_300_799_000_000
+"""The last moment a datetime can name, in microseconds since 1970."""
+
+SLOW_STEP_MS: Final = 100.0
+"""A turn of an orchestrator that takes longer is logged with its place: nothing else ran meanwhile (G8)."""
+
+STEP_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Most payload bytes that one turn takes in: a batch of large results must not fill the memory (G8)."""

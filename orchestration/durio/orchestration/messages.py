@@ -1,0 +1,99 @@
+"""The messages that orchestration instances take. Fields are only appended."""
+
+from __future__ import annotations
+
+import msgspec
+
+from durio.entities.failures import Failure
+from durio.entities.messages import Answered, Message, StartInstance
+
+
+class ActivityDone(Message, frozen=True, kw_only=True, tag="done", gc=False):
+    """An activity ended."""
+
+    execution: str
+    action: int
+    result: bytes | None = None
+    failure: Failure | None = None
+
+
+class TimerDue(Message, frozen=True, kw_only=True, tag="timer", gc=False):
+    """A durable timer became due."""
+
+    execution: str
+    action: int
+    due_us: int
+
+
+class ChildDone(Message, frozen=True, kw_only=True, tag="child", gc=False):
+    """A sub-orchestration ended, or could not be started."""
+
+    instance: str
+    execution: str
+    action: int
+    result: bytes | None = None
+    failure: Failure | None = None
+
+
+class RaiseEvent(Message, frozen=True, kw_only=True, tag="event", gc=False):
+    """An external event."""
+
+    name: str
+    input: bytes | None = None
+    sender: str = ""
+
+
+class StartDue(Message, frozen=True, kw_only=True, tag="due", gc=False):
+    """The first step of a Pending life may run now."""
+
+    life: str
+
+
+class ContinueAsNew(Message, frozen=True, kw_only=True, tag="again", gc=False):
+    """Begin the next execution of a life."""
+
+    execution: str
+    input: bytes | None = None
+
+
+class Terminate(Message, frozen=True, kw_only=True, tag="terminate", gc=False):
+    """End the life. One that comes from a parent (`parent`, `parent_life`) reaches only that parent's child."""
+
+    reason: str = ""
+    recursive: bool = True
+    parent: str = ""
+    parent_life: str = ""
+
+
+class Suspend(Message, frozen=True, kw_only=True, tag="suspend", gc=False):
+    """Hold all other mail."""
+
+    reason: str = ""
+
+
+class Resume(Message, frozen=True, kw_only=True, tag="resume", gc=False):
+    """Go on."""
+
+    reason: str = ""
+
+
+Control = Terminate | Suspend | Resume
+
+InstanceMessage = (
+    StartInstance
+    | Answered
+    | ActivityDone
+    | TimerDue
+    | ChildDone
+    | RaiseEvent
+    | StartDue
+    | ContinueAsNew
+    | Terminate
+    | Suspend
+    | Resume
+)
+
+
+def message_decoder() -> msgspec.msgpack.Decoder[InstanceMessage]:
+    """Decodes a row of an instance's mailbox."""
+    return msgspec.msgpack.Decoder(InstanceMessage)

@@ -1,0 +1,99 @@
+"""An orchestration instance on disk: small rows, so that a turn rewrites only what it changes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from durio.entities import Failure, Parent
+
+
+class OrchestrationRuntimeStatus(StrEnum):
+    """The status of an instance; compares equal to its name in any upper or lower case."""
+
+    Pending = "Pending"
+    Running = "Running"
+    Completed = "Completed"
+    ContinuedAsNew = "ContinuedAsNew"
+    Failed = "Failed"
+    Canceled = "Canceled"
+    Terminated = "Terminated"
+    Suspended = "Suspended"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self.value.casefold() == str(other).casefold()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What changes in almost every turn. `generation` counts executions over all lives, `chunks` rows of history."""
+
+    life: str
+    execution: str
+    generation: int
+    chunks: int
+    status: str
+    suspended: bool
+    created_us: int
+    updated_us: int
+    clock_us: int
+    custom_status: bytes | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an execution was started with."""
+
+    name: str
+    version: str | None
+    input: bytes | None
+    parent: Parent | None = None
+    tags: dict[str, str] | None = None
+    due_us: int | None = None
+    due_key: bytes = b""
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a life ended."""
+
+    output: bytes | None = None
+    failure: Failure | None = None
+    reason: str = ""
+
+
+class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A sub-orchestration that has not ended: which execution and action of its parent started it."""
+
+    execution: str
+    action: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A life as it was at one moment."""
+
+    head: Head
+    origin: Origin
+    final: Outcome | None = None
+
+
+HEAD: Final = b"0"
+ORIGIN: Final = b"1"
+FINAL: Final = b"2"
+CHILD: Final = b"c"
+HISTORY: Final = b"h"
+
+
+def child_suffix(instance_id: str) -> bytes:
+    """Where the row of a child lies."""
+    return CHILD + instance_id.encode()
+
+
+def history_suffix(generation: int, chunk: int = 0) -> bytes:
+    """Where a row of history lies."""
+    return HISTORY + generation.to_bytes(6, "big") + chunk.to_bytes(6, "big")

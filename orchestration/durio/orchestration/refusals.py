@@ -1,0 +1,62 @@
+"""Refusals: durio's own errors as data, so that a client in another turn, or a replay, gets the same error again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from durio.entities import (
+    DurioError,
+    Failure,
+    InvalidAddress,
+    NotRegistered,
+    PayloadError,
+    RequestExpired,
+    RequestIdReused,
+    type_name,
+)
+from durio.orchestration.errors import ActionRefused, InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+
+REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
+    {
+        type_name(cls): cls
+        for cls in (
+            InvalidAddress,
+            NotRegistered,
+            PayloadError,
+            RequestExpired,
+            RequestIdReused,
+            InstanceAlreadyExists,
+            InstanceFinished,
+            InstanceNotFound,
+        )
+    }
+    | {"ValueError": ValueError, "TypeError": TypeError}
+)
+
+
+def refusal_of(error: Exception) -> Failure:
+    """`error` as data, with its facts (the arguments it was made of)."""
+    facts: dict[str, str | int | float | bool | list[str] | None] = {}
+    for number, fact in enumerate(error.args):
+        if isinstance(fact, tuple):
+            facts[str(number)] = [str(part) for part in fact]
+        else:
+            facts[str(number)] = fact if isinstance(fact, str | int | float | bool | None) else str(fact)
+    return Failure(type=type_name(type(error)), message=str(error), non_retriable=True, properties=facts)
+
+
+def rebuild(failure: Failure) -> Exception:
+    """The error that `refusal_of` was given; `ActionRefused` for a class that durio does not know."""
+    cls = REBUILT.get(failure.type)
+    if cls is None:
+        return ActionRefused(failure.type, failure.message)
+    facts = [failure.properties[str(n)] for n in range(len(failure.properties))]
+    arguments = [tuple(fact) if isinstance(fact, list) else fact for fact in facts]
+    return cls(*arguments)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an error at a call is a refusal that history records (G19)."""
+    return isinstance(error, DurioError | ValueError | TypeError)

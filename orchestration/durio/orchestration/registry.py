@@ -1,0 +1,166 @@
+"""What an app consists of: orchestrations by name and version, activities by name, entities by name."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from durio.entities import AlreadyRegistered, EntityRegistry, NotRegistered
+from durio.orchestration.limits import ACTIVITY_LIMIT, THREAD_LIMIT
+
+
+@attrs.define(eq=False)
+class _Function:
+    """A registered function. Its annotations are read at the first use, when all names exist."""
+
+    name: str
+    function: Callable[..., Any]
+    parameter: inspect.Parameter | None
+    hints: dict[str, Any] | None = attrs.field(default=None, init=False)
+
+    def _hint(self, name: str) -> object:
+        if self.hints is None:
+            self.hints = typing.get_type_hints(self.function)
+        return self.hints.get(name, Any)
+
+    @property
+    def input_type(self) -> object:
+        """What the input is decoded as."""
+        return Any if self.parameter is None else self._hint(self.parameter.name)
+
+    @property
+    def result_type(self) -> object:
+        """What the result is decoded as."""
+        return self._hint("return")
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether the function has a parameter for the input."""
+        return self.parameter is not None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it may be called without an input."""
+        return self.parameter is not None and self.parameter.default is not inspect.Parameter.empty
+
+
+@attrs.define(eq=False)
+class Orchestration(_Function):
+    """An orchestrator: an `async def` or a generator function of the context, and of the input if it wants it."""
+
+    version: str | None = None
+
+    @property
+    def result_type(self) -> object:
+        """What the output is decoded as: a generator's `Generator[..., ..., T]` means T."""
+        hint = self._hint("return")
+        if inspect.isgeneratorfunction(self.function):
+            arguments = typing.get_args(hint)
+            return arguments[2] if len(arguments) == 3 else Any
+        return hint
+
+
+@attrs.define(eq=False)
+class Activity(_Function):
+    """An activity: a function or an `async def` of its input."""
+
+    limit: int = ACTIVITY_LIMIT
+    is_async: bool = True
+
+
+class Registry:
+    """All behaviours of an app; an explicit object, so that two apps in one process do not meet."""
+
+    def __init__(self) -> None:
+        self.entities = EntityRegistry()
+        self._orchestrations: dict[str, dict[str | None, Orchestration]] = {}
+        self._activities: dict[str, Activity] = {}
+        self._names: dict[Callable[..., Any], Orchestration | Activity] = {}
+
+    def add_orchestration(self, function: Callable[..., Any], name: str | None, version: str | None) -> None:
+        """Register an orchestrator. Raises `AlreadyRegistered`, and `TypeError` for what can be none."""
+        name = name or function.__name__
+        if not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)):
+            raise TypeError(f"orchestration {name!r} must be an async def or a generator function")
+        parameters = _parameters(function)
+        if not 1 <= len(parameters) <= 2:
+            raise TypeError(
+                f"orchestration {name!r} takes the context and at most one input, not {len(parameters)} arguments"
+            )
+        versions = self._orchestrations.setdefault(name, {})
+        if version in versions:
+            raise AlreadyRegistered("orchestration", name if version is None else f"{name} version {version}")
+        found = Orchestration(name, function, parameters[1] if len(parameters) == 2 else None, version)
+        versions[version] = found
+        self._names[function] = found
+
+    def add_activity(self, function: Callable[..., Any], name: str | None, limit: int | None) -> None:
+        """Register an activity; at most `limit` of it run at a time. Raises `AlreadyRegistered`, `TypeError`."""
+        name = name or function.__name__
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"activity {name!r} must be a function or an async def, not a generator")
+        parameters = _parameters(function)
+        if len(parameters) > 1:
+            raise TypeError(
+                f"activity {name!r} takes at most one input, not {len(parameters)}; put several values into one"
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit} of activity {name!r} must be at least 1")
+        if name in self._activities:
+            raise AlreadyRegistered("activity", name)
+        is_async = inspect.iscoroutinefunction(function)
+        usual = ACTIVITY_LIMIT if is_async else THREAD_LIMIT
+        found = Activity(name, function, parameters[0] if parameters else None, limit or usual, is_async)
+        self._activities[name] = found
+        self._names[function] = found
+
+    def orchestration(self, which: str | Callable[..., Any], version: str | None = None) -> Orchestration:
+        """By function, or by name and version (the one registered last if none is given). Raises `NotRegistered`."""
+        if not isinstance(which, str):
+            found = self._by_function(which)
+            if isinstance(found, Orchestration) and version in (None, found.version):
+                return found
+            which = found.name if isinstance(found, Orchestration) else _shown(which)
+        versions = self._orchestrations.get(which, {})
+        if version is None and versions:
+            return list(versions.values())[-1]
+        if version in versions:
+            return versions[version]
+        shown = which if version is None else f"{which} version {version}"
+        known = [n if v is None else f"{n} version {v}" for n, vs in self._orchestrations.items() for v in vs]
+        raise NotRegistered("orchestration", shown, tuple(known))
+
+    def exact_orchestration(self, name: str, version: str | None) -> Orchestration | None:
+        """The code of a stored instance; None if it is not there."""
+        return self._orchestrations.get(name, {}).get(version)
+
+    def activity(self, which: str | Callable[..., Any]) -> Activity:
+        """By function or by name. Raises `NotRegistered`."""
+        if not isinstance(which, str):
+            by_function = self._by_function(which)
+            if isinstance(by_function, Activity):
+                return by_function
+            which = _shown(which)
+        found = self._activities.get(which)
+        if found is None:
+            raise NotRegistered("activity", which, tuple(self._activities))
+        return found
+
+    def _by_function(self, function: Callable[..., Any]) -> Orchestration | Activity | None:
+        try:
+            return self._names.get(function)
+        except TypeError:  # not hashable
+            return None
+
+
+def _shown(function: object) -> str:
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -1,0 +1,272 @@
+"""Settling: turns what was taken and decided into rows, messages, timers and jobs. Runs no user code but cleanup."""
+
+from __future__ import annotations
+
+from durio.entities import Mail, Settlement, StartInstance, Taken
+from durio.entities import keys as entity_keys
+from durio.orchestration.acceptance import (
+    ACCEPTED,
+    CREATED,
+    FOUND,
+    Work,
+    absent,
+    child_failure,
+    refuse,
+    taken_id,
+)
+from durio.orchestration.decision import Decision
+from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, terminate, write_turn
+from durio.orchestration.history import HistoryEvent, Resumed, Suspended, Woke
+from durio.orchestration.instance import Instance
+from durio.orchestration.messages import ChildDone, RaiseEvent, Resume, StartDue, Suspend, Terminate
+from durio.orchestration.performing import perform
+from durio.orchestration.records import (
+    CHILD,
+    FINAL,
+    HISTORY,
+    ORIGIN,
+    Head,
+    Origin,
+    child_suffix,
+    history_suffix,
+)
+
+
+class Settling:
+    """The half of a turn that changes something.
+
+    Guarantees: messages after the end of an execution stay for the next turn; results are dropped by execution id;
+    a life begins, or ends and begins, in one write set (G2, G15, G24).
+    """
+
+    def settle(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        """Settle one turn of an instance."""
+        mode = taken.work.mode
+        if mode == "step":
+            self._step(instance, taken, decision, settlement)
+        elif mode == "begin":
+            self._begin(instance, taken, decision, settlement)
+        elif mode == "start":
+            self._start(instance, taken, decision, settlement)
+        elif mode == "control":
+            self._control(instance, taken.mails[0], settlement)
+        elif mode == "hold":
+            settlement.answer(taken.mails[0][1].reply, ACCEPTED)
+        elif mode == "refuse":
+            self._refuse(instance, taken.mails[0], settlement)
+        else:
+            assert decision is not None, "the replay failed"
+            self._finish_turn(instance, taken.work, [], decision, settlement)
+
+    # Mail for running code
+
+    def _step(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        work, mails = taken.work, taken.mails
+        seen = len(mails)
+        if decision is not None and decision.consumed < len(work.entries):
+            seen = work.mail_of[decision.consumed]
+            settlement.rewind = True
+        for key, message in mails[:seen]:
+            settlement.consume(key)
+            if message.reply:
+                settlement.answer(message.reply, ACCEPTED)
+            elif isinstance(message, ChildDone):
+                self._child_done(instance, message, settlement)
+        if decision is not None:
+            events = self._events(instance, work, decision, settlement)
+            self._finish_turn(instance, work, events, decision, settlement)
+
+    def _begin(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        assert decision is not None and instance.head is not None, "a first step is decided"
+        settlement.consume(taken.mails[0][0])
+        if instance.pending:
+            instance.head = change(instance.head, status="Running")
+            settlement.rewind = True
+        instance.execution = taken.work.execution
+        events = self._events(instance, taken.work, decision, settlement)
+        self._finish_turn(instance, taken.work, events, decision, settlement)
+
+    def _events(self, instance: Instance, work: Work, decision: Decision, settlement: Settlement) -> list[HistoryEvent]:
+        """The history of this turn: each entry, and behind it what the code asked for then."""
+        events: list[HistoryEvent] = [Woke(work.clock_us)]
+        actions, done = decision.actions, 0
+        for index, entry in enumerate(work.entries[: decision.consumed]):
+            instance.note(entry)
+            events.append(entry)
+            while done < len(actions) and actions[done][0] == index:
+                events.append(perform(instance, work.execution_id, actions[done][1], settlement))
+                done += 1
+        return events
+
+    def _finish_turn(
+        self, instance: Instance, work: Work, events: list[HistoryEvent], decision: Decision, settlement: Settlement
+    ) -> None:
+        head = instance.head
+        assert head is not None, "a life goes on"
+        head = instance.head = Head(
+            head.life,
+            head.execution,
+            head.generation,
+            head.chunks,
+            head.status,
+            head.suspended,
+            head.created_us,
+            head.updated_us,
+            max(work.clock_us, head.clock_us),
+            decision.custom_status if decision.status_set else head.custom_status,
+        )
+        end = decision.end
+        if end is None:
+            write_turn(instance, head, events, settlement)
+        elif end.status == "ContinuedAsNew":
+            begin_again(instance, end, work.next_execution, settlement)
+        else:
+            finish(instance, events, end, settlement)
+
+    def _child_done(self, instance: Instance, message: ChildDone, settlement: Settlement) -> None:
+        child = instance.children.get(message.instance)
+        if child is not None and (child.execution, child.action) == (message.execution, message.action):
+            del instance.children[message.instance]
+            settlement.delete(child_suffix(message.instance))
+
+    # Starts
+
+    def _start(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        key, message = taken.mails[0]
+        assert isinstance(message, StartInstance), "taken as a start"
+        work = taken.work
+        settlement.consume(key)
+        if work.verdict == "refuse":
+            self._refuse_start(instance, message, settlement)
+        elif work.verdict == "found":
+            settlement.answer(message.reply, FOUND)
+            if decision is not None:
+                events = self._events(instance, work, decision, settlement)
+                self._finish_turn(instance, work, events, decision, settlement)
+            else:
+                self._hold_events(key, message, settlement)
+        else:
+            if work.verdict == "replace":
+                self._drop_held(instance, key, settlement)
+                terminate(instance, "replaced", True, settlement, keep_history=False)
+            self._create(instance, key, message, work, decision, settlement)
+            settlement.answer(message.reply, CREATED)
+
+    def _refuse_start(self, instance: Instance, message: StartInstance, settlement: Settlement) -> None:
+        error, parent = taken_id(instance), message.parent
+        if parent is not None:
+            done = ChildDone(
+                at_us=settlement.now_us,
+                instance=instance.address,
+                execution=parent.execution,
+                action=parent.action,
+                failure=child_failure(error),
+            )
+            settlement.send(parent.address, done)
+        elif message.reply:
+            settlement.answer(message.reply, refuse(error))
+        else:
+            settlement.count("starts refused")
+
+    def _create(
+        self,
+        instance: Instance,
+        key: bytes,
+        message: StartInstance,
+        work: Work,
+        decision: Decision | None,
+        settlement: Settlement,
+    ) -> None:
+        generation = self._clear(instance, settlement)
+        now_us, life = settlement.now_us, work.execution_id
+        status = "Pending" if decision is None else "Running"
+        instance.head = Head(life, life, generation, 0, status, False, now_us, now_us, work.clock_us)
+        instance.behaviour, instance.complete, instance.warned = work.behaviour, True, False
+        due_key = b""
+        if decision is None:
+            due = StartDue(at_us=now_us, life=life)
+            if message.due_us is not None:
+                due_key = settlement.schedule(message.due_us, instance.address, due)
+            else:
+                settlement.send(instance.address, due)  # its code is missing: it begins when the code is there
+            self._hold_events(key, message, settlement)
+            settlement.rewind = True
+        instance.origin = Origin(
+            message.name, message.version, message.input, message.parent, message.tags, message.due_us, due_key
+        )
+        settlement.put(ORIGIN, instance.origin)
+        if decision is None:
+            write_turn(instance, instance.head, [], settlement)
+            return
+        instance.execution = work.execution
+        events = self._events(instance, work, decision, settlement)
+        self._finish_turn(instance, work, events, decision, settlement)
+
+    def _clear(self, instance: Instance, settlement: Settlement) -> int:
+        """Remove what an earlier life left; returns the generation of the new one."""
+        head = instance.head
+        if head is None:
+            return 1
+        settlement.cut(HISTORY, history_suffix(head.generation + 1))
+        settlement.cut(CHILD, entity_keys.stop_of(CHILD))
+        settlement.delete(FINAL)
+        cancel_jobs(instance, settlement)
+        instance.children, instance.open, instance.outcome = {}, {}, None
+        return head.generation + 1
+
+    def _hold_events(self, key: bytes, message: StartInstance, settlement: Settlement) -> None:
+        """Events that came with a start for an instance that cannot take them now wait at their place."""
+        arrival, _ = entity_keys.mail_arrival(key)
+        for number, (name, data) in enumerate(message.events, 1):
+            event = RaiseEvent(at_us=message.at_us, name=name, input=data, sender=message.sender)
+            settlement.put_back((arrival, number), event)
+
+    def _drop_held(self, instance: Instance, key: bytes, settlement: Settlement) -> None:
+        """Mail that the old life held does not reach the new one."""
+        if not instance.holding:
+            return
+        box = entity_keys.mailbox(instance.address)
+        for held, _ in instance.view.scan(box, box + bytes((1,)), key):
+            settlement.consume(held)
+            settlement.count("messages dropped: their life was replaced")
+
+    # Control and refusals
+
+    def _control(self, instance: Instance, mail: Mail, settlement: Settlement) -> None:
+        key, message = mail
+        settlement.consume(key)
+        head, origin = instance.head, instance.origin
+        if not instance.alive or head is None or origin is None:
+            if message.reply:
+                settlement.answer(message.reply, refuse(absent(instance)))
+            return
+        if isinstance(message, Terminate):
+            parent = origin.parent
+            if message.parent and (
+                parent is None or (parent.address, parent.life) != (message.parent, message.parent_life)
+            ):
+                return
+            terminate(instance, message.reason, message.recursive, settlement)
+        elif isinstance(message, Suspend | Resume):
+            self._suspend(instance, head, message, settlement)
+        settlement.answer(message.reply, ACCEPTED)
+
+    def _suspend(self, instance: Instance, head: Head, message: Suspend | Resume, settlement: Settlement) -> None:
+        suspend = isinstance(message, Suspend)
+        if head.suspended is suspend:
+            return
+        events: list[HistoryEvent] = []
+        if head.chunks:
+            events.append(Suspended(message.reason) if suspend else Resumed(message.reason))
+        write_turn(instance, change(head, suspended=suspend), events, settlement)
+        settlement.rewind = not suspend
+
+    def _refuse(self, instance: Instance, mail: Mail, settlement: Settlement) -> None:
+        key, message = mail
+        settlement.consume(key)
+        if isinstance(message, ChildDone):
+            self._child_done(instance, message, settlement)
+        if message.reply:
+            settlement.answer(message.reply, refuse(absent(instance)))
+        elif isinstance(message, RaiseEvent):
+            settlement.count("events dropped: nobody is there")

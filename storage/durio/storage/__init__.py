@@ -1,0 +1,70 @@
+"""Bytes on disk: ordered keys, sealed records, atomic and durable commits, one owner. Knows nothing about
+actors.
+
+Start with `Store` (the seam), `WriteSet` (what goes through it), `LmdbStore` (a hub folder) and `MemoryStore`
+(its twin in memory, which can crash at a chosen commit).
+"""
+
+from durio.storage.api import Store
+from durio.storage.codec import seal, unseal
+from durio.storage.errors import (
+    Ambiguous,
+    CorruptRecord,
+    Fenced,
+    FormatMismatch,
+    HubBroken,
+    HubClosed,
+    HubInUse,
+    KeyTooLong,
+    NetworkFileSystem,
+    NoSpace,
+    NotAHub,
+    ReservedKey,
+    StorageError,
+    UsedAfterFork,
+)
+from durio.storage.folder import HubFolder
+from durio.storage.keys import after, from_text, from_u32, from_u64, text, u32, u64
+from durio.storage.limits import FORMAT_VERSION, KEY_BYTES_MAX
+from durio.storage.lock import OwnerLock
+from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
+from durio.storage.store import LmdbStore
+from durio.storage.writes import Change, WriteSet
+
+__all__ = [
+    "FORMAT_VERSION",
+    "KEY_BYTES_MAX",
+    "Ambiguous",
+    "Change",
+    "CorruptRecord",
+    "Fenced",
+    "FormatMismatch",
+    "HubBroken",
+    "HubClosed",
+    "HubFolder",
+    "HubInUse",
+    "KeyTooLong",
+    "LmdbStore",
+    "MemoryDisk",
+    "MemoryStore",
+    "NetworkFileSystem",
+    "NoSpace",
+    "NotAHub",
+    "OwnerLock",
+    "ReservedKey",
+    "SimulatedCrash",
+    "StorageError",
+    "Store",
+    "UsedAfterFork",
+    "When",
+    "WriteSet",
+    "after",
+    "from_text",
+    "from_u32",
+    "from_u64",
+    "seal",
+    "text",
+    "u32",
+    "u64",
+    "unseal",
+]

@@ -1,0 +1,67 @@
+"""The seam between everything above and the bytes below."""
+
+from typing import Protocol
+
+from durio.storage.writes import WriteSet
+
+
+class Store(Protocol):
+    """Ordered keys with atomic, durable, numbered commits, for one owner at a time.
+
+    - A commit is there as a whole or not at all, after any crash; what `commit` returned for stays.
+    - Every owner has an epoch of its own; a commit of an owner that has been followed by another is refused
+      (`Fenced`).
+    - Reads show the last commit, one consistent snapshot per call, and never data that does not fit its
+      checksum.
+    - `commit` is called from one thread at a time, `get` and `scan` may run in another one meanwhile. `close`
+      waits for a commit in flight, and is called from the thread that reads.
+
+    Any call may raise `HubClosed`, `UsedAfterFork`, and `HubBroken` (every call does after `HubBroken` or
+    `Ambiguous`).
+    """
+
+    @property
+    def epoch(self) -> int:
+        """This owner's number; the first owner of a hub has 1."""
+        ...
+
+    @property
+    def last_commit(self) -> int:
+        """Number of the last commit this handle knows to be durable; 0 in a new hub."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """A label for messages: where the data is."""
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None. Raises `CorruptRecord`."""
+        ...
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Keys in [start, stop) with their values, in key order; all from `start` on if `stop` is None.
+
+        `limit` is the most pairs to return. Raises `CorruptRecord`, and `ValueError` for a negative limit.
+        """
+        ...
+
+    def commit(self, writes: WriteSet) -> int:
+        """Make `writes` durable and return their commit number: `last_commit` + 1.
+
+        An empty write set is a commit too. Nothing was written after `Fenced`, `NoSpace`, `KeyTooLong`,
+        `ReservedKey` and `HubBroken`; the handle can be used on after `NoSpace` and after refused keys.
+        `Ambiguous`: open again and ask `has_commit`.
+        """
+        ...
+
+    def has_commit(self, number: int) -> bool:
+        """Whether commit `number` is on disk: read there, not remembered. Raises `Fenced`, `CorruptRecord`.
+
+        Ask right after opening, before the next commit: a number whose commit was lost is given again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the hub. May be called again."""
+        ...

@@ -1,0 +1,140 @@
+"""A hub on disk: which files it has, how it is made, and what is not one.
+
+- `<hub>/durio.json` says that this is a hub, and of which format
+- `<hub>/owner.lock` is locked by the owner and holds its pid
+- `<hub>/0/` is partition 0: data.mdb and lock.mdb of LMDB
+"""
+
+import contextlib
+import json
+import os
+from typing import Final, Self
+
+import attrs
+
+from durio.storage.errors import FormatMismatch, NetworkFileSystem, NotAHub
+from durio.storage.limits import FORMAT_VERSION, MARKER_BYTES_MAX
+from durio.storage.mounts import NETWORK_FS_TYPES, fs_type_of
+
+_MARKER: Final = "durio.json"
+_MARKER_TEMPORARY: Final = "durio.json.tmp"
+_OWNER_LOCK: Final = "owner.lock"
+_PARTITION: Final = "0"
+_PRODUCT: Final = "durio"
+
+# What a crash of `make` and `complete` can leave behind, and what mkfs puts into an empty volume.
+_LEFTOVERS: Final = frozenset((_MARKER_TEMPORARY, _OWNER_LOCK, _PARTITION, "lost+found"))
+
+
+@attrs.frozen
+class HubFolder:
+    """The folder of one hub. `path` is absolute and resolved. Knows names and files, nothing of what is in
+    LMDB.
+    """
+
+    path: str
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Self:
+        """The hub folder at `path`, there or not; symbolic links are followed."""
+        return cls(os.path.realpath(path))
+
+    @property
+    def owner_lock(self) -> str:
+        """Path of the file that the owner locks."""
+        return os.path.join(self.path, _OWNER_LOCK)
+
+    @property
+    def partition(self) -> str:
+        """Path of the folder that is the LMDB environment."""
+        return os.path.join(self.path, _PARTITION)
+
+    def check(self, mount_table: str = "") -> None:
+        """Refuse what cannot be a hub, changing nothing: a folder that is missing, empty or a hub is fine.
+
+        `mount_table`: text of /proc/self/mountinfo; empty skips that check. Raises `NetworkFileSystem`,
+        `NotAHub`, `FormatMismatch`, and `OSError` when the folder cannot be read.
+        """
+        fs_type = fs_type_of(self.path, mount_table)
+        if fs_type in NETWORK_FS_TYPES:
+            raise NetworkFileSystem(self.path, fs_type or "")
+        try:
+            names = set(os.listdir(self.path))
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            raise NotAHub(self.path, "it is no folder") from None
+        if _MARKER in names:
+            self._check_marker()
+        else:
+            self._check_empty(names)
+
+    def make(self) -> None:
+        """Create the folder, and those above it, if it is missing; what is created survives a power cut."""
+        missing: list[str] = []
+        path = self.path
+        while not os.path.isdir(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for path in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path)
+            sync_folder(os.path.dirname(path))
+
+    def complete(self) -> None:
+        """Create what a hub needs and does not have yet. Only for the owner, after `check`."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.partition)
+        if os.path.exists(os.path.join(self.path, _MARKER)):
+            return
+        # The marker comes last: where it is, everything above it is durable.
+        with contextlib.suppress(PermissionError):
+            sync_folder(os.path.dirname(self.path))
+        sync_folder(self.path)
+        temporary = os.path.join(self.path, _MARKER_TEMPORARY)
+        with open(temporary, "w", encoding="utf-8") as marker:
+            json.dump({"format": FORMAT_VERSION, "product": _PRODUCT}, marker)
+            marker.flush()
+            os.fsync(marker.fileno())
+        os.rename(temporary, os.path.join(self.path, _MARKER))
+        sync_folder(self.path)
+
+    def sync(self) -> None:
+        """Make the names of all files in the hub durable."""
+        sync_folder(self.partition)
+        sync_folder(self.path)
+
+    def _check_marker(self) -> None:
+        try:
+            with open(os.path.join(self.path, _MARKER), "rb") as marker:
+                content = json.loads(marker.read(MARKER_BYTES_MAX))
+        except IsADirectoryError:
+            raise NotAHub(self.path, f"{_MARKER} is a folder") from None
+        except (ValueError, RecursionError) as error:
+            raise NotAHub(self.path, f"{_MARKER} cannot be read ({error})") from error
+        match content:
+            case {"product": str(product), "format": int(found)} if product == _PRODUCT:
+                if found != FORMAT_VERSION:
+                    raise FormatMismatch(self.path, found, FORMAT_VERSION)
+            case _:
+                raise NotAHub(self.path, f"{_MARKER} does not say product {_PRODUCT!r} and a format number")
+
+    def _check_empty(self, names: set[str]) -> None:
+        strangers = sorted(names - _LEFTOVERS)
+        if strangers:
+            raise NotAHub(self.path, f"it has no {_MARKER}, and holds {strangers[0]!r}")
+        if _PARTITION not in names:
+            return
+        # No crash leaves data without the marker, so somebody removed the marker: not ours to repair
+        # silently.
+        if not os.path.isdir(self.partition) or os.listdir(self.partition):
+            raise NotAHub(self.path, f"it holds data, but its {_MARKER} is gone: restore that file")
+
+
+def sync_folder(path: str) -> None:
+    """fsync of a folder: the names in it survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

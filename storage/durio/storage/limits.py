@@ -1,0 +1,33 @@
+"""Every limit of the storage layer, its unit in its name, its reason beside it."""
+
+from typing import Final
+
+FORMAT_VERSION: Final = 1
+"""Version of folder and records, in durio.json. Grows when an older durio could misread a hub."""
+
+RECORD_VERSION: Final = 1
+"""First byte of every record: the layout of the seal around the payload."""
+
+MAP_SIZE_BYTES: Final = 1 << 40
+"""Address space for the sparse LMDB map: never resized in use, because that breaks open readers."""
+
+MAP_SIZE_BYTES_MIN: Final = 1 << 26
+"""Where halving the map stops when address space is limited: a smaller map fills up at once."""
+
+KEY_BYTES_MAX: Final = 511
+"""LMDB's own limit, fixed when it is compiled."""
+
+READERS_MAX: Final = 126
+"""Read transactions open at once, over all processes. The preallocated lock file has room for 1,022."""
+
+LOCK_FILE_BYTES: Final = 64 * 1024
+"""Preallocated lock.mdb: LMDB writes it through a map, where a full disk would kill the process (SIGBUS)."""
+
+ROOM_BYTES_MIN: Final = 1024 * 1024
+"""LMDB reports a short write as an I/O error. With less free room than this, the disk was full."""
+
+MARKER_BYTES_MAX: Final = 64 * 1024
+"""Read of durio.json at most: it holds two fields; a longer file is not ours."""
+
+PID_BYTES: Final = 20
+"""Width of the pid in owner.lock: fixed, so that rewriting it needs no new block on a full disk."""

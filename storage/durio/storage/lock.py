@@ -1,0 +1,78 @@
+"""The lock that makes one process the owner of a hub."""
+
+import contextlib
+import fcntl
+import os
+import weakref
+from typing import Self
+
+from durio.storage.errors import HubInUse
+from durio.storage.limits import PID_BYTES
+
+
+class OwnerLock:
+    """An exclusive `flock` on one file, held until `release` or until this process ends, however it ends.
+
+    - A second lock on the same file is refused, in this process too.
+    - A forked child does not hold it: its copy of the file is closed at the fork, so the lock ends with the
+      owner.
+    - It is not taken from a process that is paused.
+    """
+
+    def __init__(self, fd: int) -> None:
+        """Use `take`. `fd`: an open file on which this process holds the lock."""
+        self._fd = fd
+        # The hook stays for the life of the process, so it must not keep the lock alive.
+        mine: weakref.ref[OwnerLock] = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _close_in_child(mine))
+
+    @classmethod
+    def take(cls, lock_file: str, hub: str) -> Self:
+        """Lock `lock_file` (created if missing) and write the own pid into it, without waiting.
+
+        Raises `HubInUse` with the path `hub` and the pid found in the file, and `OSError`.
+        """
+        fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _read_pid(fd)
+            os.close(fd)
+            raise HubInUse(hub, pid) from None
+        except BaseException:
+            os.close(fd)
+            raise
+        _write_pid(fd, str(os.getpid()))
+        return cls(fd)
+
+    def release(self) -> None:
+        """Let go. May be called again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            _write_pid(fd, "")
+            os.close(fd)
+
+    def close_copy(self) -> None:
+        """In a forked child: close its copy of the file; the parent keeps the lock."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _close_in_child(ref: weakref.ref[OwnerLock]) -> None:
+    lock = ref()
+    if lock is not None:
+        lock.close_copy()
+
+
+def _write_pid(fd: int, pid: str) -> None:
+    # The pid only helps the message of HubInUse: a full disk must not stop an owner that comes to make room.
+    with contextlib.suppress(OSError):
+        os.pwrite(fd, pid.ljust(PID_BYTES - 1).encode() + b"\n", 0)
+
+
+def _read_pid(fd: int) -> int | None:
+    try:
+        return int(os.pread(fd, PID_BYTES, 0))
+    except (OSError, ValueError):
+        return None

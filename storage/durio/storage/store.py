@@ -1,0 +1,262 @@
+"""The store on LMDB: one environment, one owner, every commit on disk before it returns."""
+
+import os
+import threading
+from contextlib import ExitStack
+from itertools import islice
+from typing import Final, Self
+from zlib import crc32
+
+import lmdb
+
+from durio.storage.codec import HEAD_BYTES, head, unseal
+from durio.storage.environment import NO_SPACE_CODES, is_no_space, open_environment
+from durio.storage.errors import (
+    Ambiguous,
+    CorruptRecord,
+    Fenced,
+    HubBroken,
+    HubClosed,
+    NoSpace,
+    NotAHub,
+    UsedAfterFork,
+)
+from durio.storage.folder import HubFolder
+from durio.storage.keys import FIRST_KEY, META_KEY
+from durio.storage.limits import KEY_BYTES_MAX, RECORD_VERSION
+from durio.storage.lock import OwnerLock
+from durio.storage.meta import Meta
+from durio.storage.mounts import read_mount_table
+from durio.storage.writes import WriteSet
+
+_PAST_ALL_KEYS: Final = b"\xff" * (KEY_BYTES_MAX + 1)
+
+
+class LmdbStore:
+    """A `Store` in a hub folder.
+
+    - One owner: `open` takes an OS lock, then commits a new epoch; every commit checks the epoch in its own
+      transaction.
+    - A commit is synced when it returns. After an error the disk is asked whether the commit is there.
+    - After a write error that is not "no space" the handle is broken and refuses everything.
+    - A forked child gets `UsedAfterFork` and touches nothing.
+    - No read transaction outlives the call that opened it.
+    """
+
+    def __init__(self, env: lmdb.Environment, lock: OwnerLock, path: str, meta: Meta) -> None:
+        """Use `open`. `meta` is what this owner committed as its epoch."""
+        self._env = env
+        self._lock = lock
+        self._path = path
+        self._meta = meta
+        self._meta_record = meta.record()
+        self._pid = os.getpid()
+        self._committing = threading.Lock()
+        self._broken: str | None = None
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Own the hub at `path`, which is made if it is missing or an empty folder, and start a new epoch.
+
+        Raises `NotAHub`, `FormatMismatch`, `NetworkFileSystem` (nothing was changed), `HubInUse`, `NoSpace`,
+        `HubBroken`, `CorruptRecord`, and `OSError` when the folder may not be read or written.
+        """
+        folder = HubFolder.at(path)
+        folder.check(read_mount_table())
+        try:
+            with ExitStack() as undo:
+                folder.make()
+                lock = OwnerLock.take(folder.owner_lock, folder.path)
+                undo.callback(lock.release)
+                # Again: another owner may have made the hub between the check and the lock.
+                folder.check()
+                folder.complete()
+                env = open_environment(folder.partition)
+                undo.callback(env.close)
+                meta = _start_epoch(env, folder)
+                undo.pop_all()
+                return cls(env, lock, folder.path, meta)
+        except OSError as error:
+            if error.errno in NO_SPACE_CODES:
+                raise NoSpace(folder.path) from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "broken" if self._broken else "open"
+        return f"<LmdbStore {self._path!r} {state} epoch={self.epoch} last_commit={self.last_commit}>"
+
+    @property
+    def epoch(self) -> int:
+        """This owner's number; the first owner of a hub has 1."""
+        return self._meta.epoch
+
+    @property
+    def last_commit(self) -> int:
+        """Number of the last commit this handle knows to be durable; 0 in a new hub."""
+        return self._meta.commit
+
+    @property
+    def path(self) -> str:
+        """The hub folder, absolute and resolved."""
+        return self._path
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None. Raises `CorruptRecord`."""
+        self._check()
+        if key < FIRST_KEY:
+            return None
+        try:
+            with self._env.begin() as txn:
+                record = txn.get(key)
+        except lmdb.Error as error:
+            raise self._break(error) from error
+        return None if record is None else unseal(key, record)
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Keys in [start, stop) with their values, in key order, at most `limit`. Raises `CorruptRecord`."""
+        self._check()
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit {limit} is negative: give None for no limit")
+        ceiling = _PAST_ALL_KEYS if stop is None else stop
+        found: list[tuple[bytes, bytes]] = []
+        try:
+            with self._env.begin() as txn:
+                cursor = txn.cursor()
+                if not cursor.set_range(max(start, FIRST_KEY)):
+                    return found
+                for key, record in islice(cursor.iternext(), limit):
+                    if key >= ceiling:
+                        break
+                    payload = record[HEAD_BYTES:]
+                    # `unseal` inline; it is called only to say what is wrong.
+                    if head(RECORD_VERSION, crc32(payload, crc32(key))) != record[:HEAD_BYTES]:
+                        unseal(key, record)
+                    found.append((key, payload))
+        except lmdb.Error as error:
+            raise self._break(error) from error
+        return found
+
+    def commit(self, writes: WriteSet) -> int:
+        """Make `writes` durable and return their commit number.
+
+        Raises `ReservedKey`, `KeyTooLong`, `Fenced`, `NoSpace` and `HubBroken` (nothing was written), and
+        `Ambiguous`.
+        """
+        self._check()
+        puts, deletes = writes.sealed()
+        with self._committing:
+            self._check()
+            meta = Meta(self._meta.epoch, self._meta.commit + 1)
+            record = meta.record()
+            try:
+                with self._env.begin(write=True) as txn:
+                    found = txn.get(META_KEY)
+                    if found != self._meta_record:
+                        raise self._lost(found)
+                    if puts:
+                        txn.cursor().putmulti(puts)
+                    for key in deletes:
+                        txn.delete(key)
+                    txn.put(META_KEY, record)
+            except lmdb.Error as error:
+                self._settle(error, meta)
+            self._meta, self._meta_record = meta, record
+        return meta.commit
+
+    def has_commit(self, number: int) -> bool:
+        """Whether commit `number` is on disk: read there, not remembered. Raises `Fenced`,
+        `CorruptRecord`.
+        """
+        self._check()
+        try:
+            meta = self._read_meta()
+        except lmdb.Error as error:
+            raise self._break(error) from error
+        if meta.epoch != self._meta.epoch:
+            raise Fenced(self._meta.epoch, meta.epoch)
+        return number <= meta.commit
+
+    def close(self) -> None:
+        """Close the environment, then let go of the lock. Waits for a commit in flight. May be called
+        again.
+        """
+        self._check_process()
+        with self._committing:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._env.close()
+            finally:
+                self._lock.release()
+
+    def _check_process(self) -> None:
+        pid = os.getpid()
+        if pid != self._pid:
+            raise UsedAfterFork(pid, self._pid)
+
+    def _check(self) -> None:
+        self._check_process()
+        if self._closed:
+            raise HubClosed(self._path)
+        if self._broken is not None:
+            raise HubBroken(self._broken)
+
+    def _break(self, error: lmdb.Error) -> HubBroken:
+        self._broken = f"LMDB: {error}"
+        return HubBroken(self._broken)
+
+    def _lost(self, record: bytes | None) -> Fenced | HubBroken:
+        """Why the record on disk is not the one this owner wrote last."""
+        found = Meta.from_record(record)
+        if found.epoch != self._meta.epoch:
+            return Fenced(self._meta.epoch, found.epoch)
+        self._broken = f"the disk has commit {found.commit}, this owner made {self._meta.commit}"
+        return HubBroken(self._broken)
+
+    def _settle(self, error: lmdb.Error, meta: Meta) -> None:
+        """After a failed commit: return if it is on disk nevertheless, else raise what is known."""
+        no_space = is_no_space(error, self._path)
+        try:
+            on_disk = self._read_meta()
+            if on_disk == meta:
+                self._env.sync(True)
+                return
+        except (lmdb.Error, CorruptRecord) as second:
+            self._broken = f"LMDB: {error}; then, asked for commit {meta.commit}: {second}"
+            raise Ambiguous(meta.commit) from error
+        if no_space:
+            raise NoSpace(self._path) from error
+        raise self._break(error) from error
+
+    def _read_meta(self) -> Meta:
+        with self._env.begin() as txn:
+            return Meta.from_record(txn.get(META_KEY))
+
+
+def _start_epoch(env: lmdb.Environment, folder: HubFolder) -> Meta:
+    """Commit the next epoch and sync everything, the names of the files too: only then may the owner
+    answer.
+    """
+    try:
+        with env.begin(write=True) as txn:
+            record = txn.get(META_KEY)
+            if record is None and txn.stat()["entries"]:
+                raise NotAHub(folder.path, "its data.mdb holds data of something else")
+            old = Meta(0, 0) if record is None else Meta.from_record(record)
+            meta = Meta(old.epoch + 1, old.commit)
+            txn.put(META_KEY, meta.record())
+        env.sync(True)
+    except lmdb.Error as error:
+        if is_no_space(error, folder.path):
+            raise NoSpace(folder.path) from error
+        raise HubBroken(f"LMDB cannot commit the new epoch: {error}") from error
+    folder.sync()
+    return meta

@@ -1,0 +1,195 @@
+"""The layers, and the one order of the files in each (design §3)."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.project.imports import PROJECT, Order, cycle, layers_of, modules_of, problems
+
+# A layer imports only from the layers named here.
+ABOVE = {
+    "storage": (),
+    "entities": ("storage",),
+    "orchestration": ("storage", "entities"),
+    "hosting": ("storage", "entities", "orchestration"),
+    "simulation": ("storage", "entities", "orchestration"),  # hosting and simulation do not know each other
+}
+
+# A file imports only from those before it in its own layer. `__init__` is always the last and is not listed.
+FILES: dict[str, tuple[str, ...]] = {
+    "storage": (
+        "errors",
+        "limits",
+        "codec",
+        "keys",
+        "writes",
+        "api",
+        "mounts",
+        "lock",
+        "folder",
+        "meta",
+        "environment",
+        "store",
+        "memory",
+    ),
+    "entities": (
+        "limits",
+        "errors",
+        "failures",
+        "guard",
+        "address",
+        "clock",
+        "env",
+        "messages",
+        "keys",
+        "changes",
+        "mailbox",
+        "payloads",
+        "context",
+        "registry",
+        "requests",
+        "settlement",
+        "kinds",
+        "entity",
+        "timers",
+        "catalog",
+        "kernel",
+        "waiters",
+        "runtime",
+    ),
+    "orchestration": (
+        "limits",
+        "errors",
+        "history",
+        "messages",
+        "decision",
+        "refusals",
+        "registry",
+        "tasks",
+        "waits",
+        "retries",
+        "driver",
+        "context",
+        "execution",
+        "records",
+        "instance",
+        "acceptance",
+        "endings",
+        "performing",
+        "settling",
+        "kind",
+        "activities",
+        "app",
+        "status",
+        "client",
+        "hub",
+    ),
+    "hosting": (),
+    "simulation": (),
+}
+
+LAYERS = [layer for layer in ABOVE if (PROJECT / layer).is_dir()]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_files_of_a_layer_import_only_what_comes_before_them(layer: str) -> None:
+    """Every file is listed, and imports only files before it and layers above it, in plain sight."""
+    found = problems(PROJECT, layer, Order(ABOVE, FILES))
+    assert not found, "\n".join(found)
+
+
+def test_no_cycle() -> None:
+    """No chain of imports leads back to where it began."""
+    assert cycle(modules_of(PROJECT)) == []
+
+
+def test_every_layer_has_a_place() -> None:
+    """Every source folder is a layer of the list, and holds nothing but its own part of the namespace."""
+    assert layers_of(PROJECT) == sorted(LAYERS)
+    for layer in LAYERS:
+        inside = {path.name for path in (PROJECT / layer / "durio").iterdir()} - {"__pycache__"}
+        assert inside == {layer}, "durio is a namespace package: no __init__.py, no second part"
+
+
+def test_pyproject_names_every_layer() -> None:
+    """The wheel, the editable install, mypy and pyright know the same layers, in the same order."""
+    tool = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"]
+    wheel = tool["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == [f"{layer}/durio" for layer in LAYERS]
+    assert wheel["dev-mode-dirs"] == LAYERS
+    assert tool["mypy"]["mypy_path"].split(":") == LAYERS
+    assert tool["pyright"]["extraPaths"] == LAYERS
+    assert tool["mypy"]["files"][: len(LAYERS)] == LAYERS
+    assert tool["pyright"]["include"][: len(LAYERS)] == LAYERS
+
+
+EXAMPLE = Order(
+    {"storage": (), "entities": ("storage",), "hosting": ("storage",), "simulation": ("storage",)},
+    {"storage": ("keys", "records"), "entities": ("turns",), "hosting": ("http",), "simulation": ("world",)},
+)
+
+WRONG = {
+    "entities/turns: from durio.entities import turns": "comes not before",
+    "entities/turns: from durio.hosting.http import x": "is no layer above",
+    "entities/turns: from tests.project import imports": "sources import no tests",
+    "hosting/http: import durio.simulation.world": "is no layer above",
+    "storage/keys: from durio import entities": "there is no such module",
+    "storage/keys: from durio.entities.turns import x": "is no layer above",
+    "storage/keys: from durio.storage import records": "comes not before",
+    "storage/keys: from durio.storage.gone import x": "there is no such module",
+    "storage/keys: from . import records": "comes not before",
+    "storage/keys: from .records import x": "comes not before",
+    "storage/keys: from typing import TYPE_CHECKING": "TYPE_CHECKING",
+    "storage/keys: def f():\n    import json": "not at the top level",
+    "storage/keys: try:\n    import json\nexcept ImportError:\n    pass": "not at the top level",
+    "storage/keys: import importlib\nimportlib.import_module('durio.entities')": "in disguise",
+    "storage/extra: x = 1": "has no place in the list",
+}
+
+RIGHT = {
+    "entities/turns: from durio.storage.keys import x",
+    "entities/turns: from durio.storage import records",
+    "storage/keys: import json",
+    "storage/records: from durio.storage import keys",
+    "storage/records: from .keys import x",
+    "storage/__init__: from durio.storage.records import x",
+}
+
+
+def example(root: Path, change: str) -> str:
+    """Lays out the example project with one file changed; the layer of that file."""
+    for layer, names in EXAMPLE.files.items():
+        folder = root / layer / "durio" / layer
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.py").write_text("")
+    where, source = change.split(": ", 1)
+    layer, name = where.split("/")
+    (root / layer / "durio" / layer / f"{name}.py").write_text(source)
+    return layer
+
+
+@pytest.mark.parametrize("change", sorted(WRONG))
+def test_the_checker_sees_a_wrong_import(tmp_path: Path, change: str) -> None:
+    """Every way around the order is found, with a message that says which."""
+    layer = example(tmp_path, change)
+    assert WRONG[change] in "\n".join(problems(tmp_path, layer, EXAMPLE))
+
+
+@pytest.mark.parametrize("change", sorted(RIGHT))
+def test_the_checker_lets_a_right_import_pass(tmp_path: Path, change: str) -> None:
+    """What keeps the order is no problem."""
+    layer = example(tmp_path, change)
+    assert problems(tmp_path, layer, EXAMPLE) == []
+
+
+def test_the_checker_sees_a_cycle_and_a_listed_file_that_is_missing(tmp_path: Path) -> None:
+    """A cycle is found without the lists, and the lists are checked against the folder."""
+    example(tmp_path, "storage/keys: import durio.storage.records")
+    (tmp_path / "storage/durio/storage/records.py").write_text("from durio.storage.keys import x")
+    assert set(cycle(modules_of(tmp_path))) == {"durio.storage.keys", "durio.storage.records"}
+    (tmp_path / "entities/durio/entities/turns.py").unlink()
+    assert problems(tmp_path, "entities", EXAMPLE) == ["entities: turns is listed, but there is no such file"]
