@@ -53,8 +53,8 @@ class SystemEnv:
 
     async def run_commit(self, commit: Callable[[], T]) -> T:
         with trio.CancelScope(shield=True):
-            done = await trio.to_thread.run_sync(commit)
-        return done
+            return await trio.to_thread.run_sync(commit)
+        raise AssertionError("nobody cancels this scope, so it swallows nothing")
 
     async def run_blocking(self, call: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
         return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)

@@ -2,8 +2,9 @@
 
 from durio.orchestration.activities import ActivityContext
 from durio.orchestration.app import App
-from durio.orchestration.client import Client, EntityStateResponse, Started
+from durio.orchestration.client import Client, Started
 from durio.orchestration.context import OrchestrationContext, ReplaySafeLogger
+from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.errors import (
     ActionRefused,
     ActivityTimeout,

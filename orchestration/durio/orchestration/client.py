@@ -3,61 +3,52 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Generic, Literal, TypeVar, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 import attrs
 import trio
 
 from durio.entities import (
     CONTROL_LANE,
-    CURRENT_GUARD,
-    CURRENT_OPERATION,
-    MAIL_LANE,
-    STATE,
-    Answer,
-    AskInsideTurn,
-    EntityId,
     EntityKind,
-    EntityOperationFailed,
-    Message,
-    Operation,
     PayloadError,
     Runtime,
     StartInstance,
     View,
-    caller_line,
     check_instance_id,
-    digest_of,
     to_us,
 )
-from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.context import OrchestrationContext, check_event_name
+from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.limits import TAGS_MAX
 from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
 from durio.orchestration.records import Snapshot
-from durio.orchestration.refusals import rebuild
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
 
-T = TypeVar("T")
-R = TypeVar("R")
 I = TypeVar("I")  # noqa: E741  # the input of a call
-E = TypeVar("E")  # an entity class
 
 IfRunning = Literal["raise", "return", "replace"]
 IfFinished = Literal["start", "raise"]
 Events = Sequence[tuple[str, object]]
 
-INSTEAD: Final = (
-    "a turn must not wait for another turn: in an orchestrator use its context, "
-    "in an entity operation EntityContext.current(), or do it in an activity"
-)
+
+class StartOptions(TypedDict, total=False):
+    """Options of `start_new`; its docstring says what they do."""
+
+    version: str | None
+    if_running: IfRunning
+    if_finished: IfFinished
+    start_at: datetime | None
+    events: Events
+    tags: Mapping[str, str] | None
+    request_id: str | None
 
 
 @attrs.frozen
@@ -71,15 +62,7 @@ class Started:
         return self.instance_id
 
 
-@attrs.frozen
-class EntityStateResponse(Generic[T]):
-    """The state of an entity at its last commit."""
-
-    entity_exists: bool
-    entity_state: T | None = None
-
-
-class Client:
+class Client(EntityClient):
     """A client of an open hub.
 
     Tells (`signal_entity`) return when the message is durable; asks (all others that change something) when the
@@ -89,26 +72,15 @@ class Client:
     """
 
     def __init__(self, runtime: Runtime, app: App, entities: EntityKind) -> None:
-        self._runtime = runtime
-        self._app = app
-        self._entities = entities
+        super().__init__(runtime, app, entities)
         self._decoders = Decoders()
-
-    # Instances
 
     @overload
     async def start_new(
         self,
         orchestration: Callable[[OrchestrationContext], object],
         instance_id: str | None = None,
-        *,
-        version: str | None = None,
-        if_running: IfRunning = "raise",
-        if_finished: IfFinished = "start",
-        start_at: datetime | None = None,
-        events: Events = (),
-        tags: Mapping[str, str] | None = None,
-        request_id: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Started: ...
     @overload
     async def start_new(
@@ -116,14 +88,7 @@ class Client:
         orchestration: Callable[[OrchestrationContext, I], object],
         instance_id: str | None,
         client_input: I,
-        *,
-        version: str | None = None,
-        if_running: IfRunning = "raise",
-        if_finished: IfFinished = "start",
-        start_at: datetime | None = None,
-        events: Events = (),
-        tags: Mapping[str, str] | None = None,
-        request_id: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Started: ...
     @overload
     async def start_new(
@@ -132,13 +97,7 @@ class Client:
         instance_id: str | None = None,
         *,
         client_input: I,
-        version: str | None = None,
-        if_running: IfRunning = "raise",
-        if_finished: IfFinished = "start",
-        start_at: datetime | None = None,
-        events: Events = (),
-        tags: Mapping[str, str] | None = None,
-        request_id: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Started: ...
     @overload
     async def start_new(
@@ -146,14 +105,7 @@ class Client:
         orchestration: str,
         instance_id: str | None = None,
         client_input: object = None,
-        *,
-        version: str | None = None,
-        if_running: IfRunning = "raise",
-        if_finished: IfFinished = "start",
-        start_at: datetime | None = None,
-        events: Events = (),
-        tags: Mapping[str, str] | None = None,
-        request_id: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Started: ...
     async def start_new(
         self,
@@ -283,139 +235,6 @@ class Client:
         self._check_outside()
         await self._ask(_checked(instance_id), partial(Resume, reason=_text(reason)), request_id, CONTROL_LANE)
 
-    # Entities
-
-    async def signal_entity(
-        self,
-        entity_id: EntityId,
-        operation: str | Callable[..., Any],
-        operation_input: object = None,
-        *,
-        signal_time: datetime | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        """Send a signal; returns when it is durable. With `signal_time` (aware) it is delivered then.
-
-        Raises `NotRegistered`, `PayloadError`.
-        """
-        self._check_outside()
-        build = self._operation(entity_id, operation, operation_input)
-        due_us = None if signal_time is None else to_us(signal_time, "signal_time")
-        await self._ask(str(entity_id), build, request_id, tell=True, due_us=due_us)
-
-    @overload
-    async def call_entity(
-        self, entity_id: EntityId, operation: Callable[[E], Coroutine[Any, Any, R]], /, *, request_id: str | None = None
-    ) -> R: ...
-    @overload
-    async def call_entity(
-        self,
-        entity_id: EntityId,
-        operation: Callable[[E, I], Coroutine[Any, Any, R]],
-        operation_input: I,
-        /,
-        *,
-        request_id: str | None = None,
-    ) -> R: ...
-    @overload
-    async def call_entity(
-        self, entity_id: EntityId, operation: Callable[[E], R], /, *, request_id: str | None = None
-    ) -> R: ...
-    @overload
-    async def call_entity(
-        self,
-        entity_id: EntityId,
-        operation: Callable[[E, I], R],
-        operation_input: I,
-        /,
-        *,
-        request_id: str | None = None,
-    ) -> R: ...
-    @overload
-    async def call_entity(
-        self,
-        entity_id: EntityId,
-        operation: str,
-        operation_input: object = None,
-        *,
-        expected_type: type[T],
-        request_id: str | None = None,
-    ) -> T: ...
-    @overload
-    async def call_entity(
-        self, entity_id: EntityId, operation: str, operation_input: object = None, *, request_id: str | None = None
-    ) -> Any: ...
-    async def call_entity(
-        self,
-        entity_id: EntityId,
-        operation: str | Callable[..., Any],
-        operation_input: object = None,
-        *,
-        expected_type: object = None,
-        request_id: str | None = None,
-    ) -> Any:
-        """Run an operation of an entity (a method of its class, or its name) and wait for the result.
-
-        Raises `EntityOperationFailed` if it raised, `NotRegistered`, `PayloadError`.
-        """
-        self._check_outside()
-        build = self._operation(entity_id, operation, operation_input)
-        name = build.keywords["name"]
-        answer = await self._ask(str(entity_id), build, request_id)
-        failure = answer.failure
-        if failure is not None:
-            raise EntityOperationFailed(str(entity_id), name, failure.type, failure.message, failure.stack)
-        if answer.value is None:
-            return None
-        behaviour = self._app.registry.entities.get(entity_id.name)
-        type_ = behaviour.result_type(name) if expected_type is None else expected_type
-        return self._app.payloads.decode(answer.value, type_, f"result of {name!r} of {entity_id}")
-
-    @overload
-    async def read_entity_state(self, entity_id: EntityId) -> EntityStateResponse[Any]: ...
-    @overload
-    async def read_entity_state(self, entity_id: EntityId, expected_type: type[T]) -> EntityStateResponse[T]: ...
-    async def read_entity_state(self, entity_id: EntityId, expected_type: object = Any) -> EntityStateResponse[Any]:
-        """The state at the last commit, as `expected_type` if given, else as plain JSON. Raises `PayloadError`."""
-        self._check_reading()
-        data = self._runtime.store.get(entity_keys.actor(str(entity_id)) + STATE)
-        if data is None:
-            return EntityStateResponse(False)
-        state = self._entities.decode_row(data).state
-        return EntityStateResponse(True, self._app.payloads.decode(state, expected_type, f"state of {entity_id}"))
-
-    # Inside
-
-    async def _ask(
-        self,
-        address: str,
-        build: partial[Any],
-        request_id: str | None,
-        lane: int = MAIL_LANE,
-        *,
-        tell: bool = False,
-        due_us: int | None = None,
-    ) -> Answer:
-        token = self._runtime.token(request_id)
-        message: Message = build(at_us=self._runtime.env.now_us(), reply="" if tell else token)
-        digest = b""
-        if request_id is not None:
-            digest = digest_of(build.func.__name__, address, due_us, *sorted(build.keywords.items()))
-        answer = await self._runtime.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
-        if answer.refusal and answer.failure is not None:
-            raise rebuild(answer.failure)
-        return answer
-
-    def _operation(
-        self, entity_id: EntityId, operation: str | Callable[..., Any], operation_input: object
-    ) -> partial[Any]:
-        self._app.registry.entities.get(entity_id.name)
-        name = operation if isinstance(operation, str) else operation.__name__
-        return partial(Operation, name=name, input=self._encode(operation_input, f"input of {name!r}"))
-
-    def _encode(self, value: object, what: str) -> bytes | None:
-        return None if value is None else self._app.payloads.encode(value, what)
-
     def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
         """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""
         found = self._app.registry.exact_orchestration(snapshot.origin.name, snapshot.origin.version)
@@ -438,18 +257,6 @@ class Client:
         if request_id is None:
             return self._runtime.env.new_id()
         return uuid.uuid5(uuid.NAMESPACE_OID, f"durio request {request_id}").hex  # a retry must find its instance
-
-    def _check_outside(self) -> None:
-        """No client inside a turn: refused before any effect, and not to be swallowed (G13, G21)."""
-        self._check_reading()
-        if CURRENT_OPERATION.get() is not None:
-            raise AskInsideTurn("a durio client was used in an entity operation", INSTEAD, caller_line())
-
-    def _check_reading(self) -> None:
-        """No reads either where code is replayed: they would see other data then."""
-        guard = CURRENT_GUARD.get()
-        if guard is not None:
-            raise guard.refuse(AskInsideTurn("a durio client was used inside a turn", INSTEAD, caller_line()))
 
 
 def _checked(instance_id: str | Started) -> str:

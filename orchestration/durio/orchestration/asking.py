@@ -1,0 +1,72 @@
+"""Asking: what all clients share. Sends a message to an actor and waits for its durable answer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from durio.entities import (
+    CURRENT_GUARD,
+    CURRENT_OPERATION,
+    MAIL_LANE,
+    Answer,
+    AskInsideTurn,
+    Message,
+    Runtime,
+    caller_line,
+    digest_of,
+)
+from durio.orchestration.app import App
+from durio.orchestration.refusals import rebuild
+
+INSTEAD: Final = (
+    "a turn must not wait for another turn: in an orchestrator use its context, "
+    "in an entity operation EntityContext.current(), or do it in an activity"
+)
+
+
+class Asking:
+    """A client's way into an open hub.
+
+    Guarantees: nothing is asked inside a turn (G13); the answer is durable when it comes (G5); a repeated
+    `request_id` gets the first answer (G3).
+    """
+
+    def __init__(self, runtime: Runtime, app: App) -> None:
+        self._runtime = runtime
+        self._app = app
+
+    async def _ask(
+        self,
+        address: str,
+        build: partial[Any],
+        request_id: str | None,
+        lane: int = MAIL_LANE,
+        *,
+        tell: bool = False,
+        due_us: int | None = None,
+    ) -> Answer:
+        token = self._runtime.token(request_id)
+        message: Message = build(at_us=self._runtime.env.now_us(), reply="" if tell else token)
+        digest = b""
+        if request_id is not None:
+            digest = digest_of(build.func.__name__, address, due_us, *sorted(build.keywords.items()))
+        answer = await self._runtime.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
+        if answer.refusal and answer.failure is not None:
+            raise rebuild(answer.failure)
+        return answer
+
+    def _encode(self, value: object, what: str) -> bytes | None:
+        return None if value is None else self._app.payloads.encode(value, what)
+
+    def _check_outside(self) -> None:
+        """No client inside a turn: refused before any effect, and not to be swallowed (G13, G21)."""
+        self._check_reading()
+        if CURRENT_OPERATION.get() is not None:
+            raise AskInsideTurn("a durio client was used in an entity operation", INSTEAD, caller_line())
+
+    def _check_reading(self) -> None:
+        """No reads either where code is replayed: they would see other data then."""
+        guard = CURRENT_GUARD.get()
+        if guard is not None:
+            raise guard.refuse(AskInsideTurn("a durio client was used inside a turn", INSTEAD, caller_line()))

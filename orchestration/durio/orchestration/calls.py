@@ -1,0 +1,162 @@
+"""Calls of activities and sub-orchestrations: one call may have many attempts, which differ in little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import attrs
+
+from durio.entities import InvalidAddress, check_instance_id
+from durio.orchestration.engine import Engine, encode_input
+from durio.orchestration.history import ActivityScheduled, ChildStarted, TimerSet
+from durio.orchestration.limits import DUE_US_MAX
+from durio.orchestration.registry import Activity, Orchestration
+from durio.orchestration.retries import RetryOptions, RetryTask
+from durio.orchestration.tasks import ActionTask, Decode, Task
+
+Which = str | Callable[..., Any]
+
+
+@attrs.define(eq=False)
+class ActivityCall:
+    """A call of an activity. All its attempts share one idempotency key."""
+
+    engine: Engine
+    which: Which
+    name: str
+    input_: object
+    decode: Decode
+    timeout_ms: int | None
+    tags: dict[str, str] | None
+    key: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        which: Which,
+        input_: object,
+        expected_type: object,
+        timeout_s: float | None,
+        tags: dict[str, str] | None,
+    ) -> ActivityCall:
+        """Prepare a call; the name is looked up again, and may be refused, with each attempt."""
+        name, type_ = _found(partial(engine.registry.activity, which), which, expected_type)
+        decode = partial(engine.payloads.decode, type_=type_, what=f"result of activity {name!r}")
+        return cls(engine, which, name, input_, decode, _timeout_ms(timeout_s), tags)
+
+    @property
+    def what(self) -> str:
+        """The call in words."""
+        return f"activity {self.name!r}"
+
+    def attempt(self, task: ActionTask[Any], number: int) -> int:
+        """Start attempt `number` (from 1); its result is for `task`. Returns the id of the action."""
+        engine = self.engine
+        action = engine.next_id()
+        if not self.key and engine.started is not None:
+            self.key = f"{engine.instance_id}:{engine.started.execution}:{action}"
+
+        def fill() -> ActivityScheduled:
+            engine.registry.activity(self.which)
+            data = encode_input(engine, self.input_, f"input of {self.what}")
+            return ActivityScheduled(action, self.name, data, self.key, number, self.timeout_ms, self.tags)
+
+        engine.request(ActivityScheduled(action, self.name), fill)
+        task.action = action
+        engine.open[action] = task
+        return action
+
+
+@attrs.define(eq=False)
+class ChildCall:
+    """A call of a sub-orchestration. Without an id of its own each attempt is a new instance."""
+
+    engine: Engine
+    which: Which
+    name: str
+    input_: object
+    instance_id: str | None
+    version: str | None
+    decode: Decode
+    tags: dict[str, str] | None
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        which: Which,
+        input_: object,
+        instance_id: str | None,
+        version: str | None,
+        expected_type: object,
+        tags: dict[str, str] | None,
+    ) -> ChildCall:
+        """Prepare a call; the name is looked up again, and may be refused, with each attempt."""
+        name, type_ = _found(partial(engine.registry.orchestration, which, version), which, expected_type)
+        decode = partial(engine.payloads.decode, type_=type_, what=f"output of orchestration {name!r}")
+        return cls(engine, which, name, input_, instance_id, version, decode, tags)
+
+    @property
+    def what(self) -> str:
+        """The call in words."""
+        return f"sub-orchestration {self.name!r}"
+
+    def attempt(self, task: ActionTask[Any], _number: int) -> int:
+        """Start a child; its output is for `task`. Returns the id of the action."""
+        engine = self.engine
+        action = engine.next_id()
+        child = self.instance_id
+        if child is None and engine.started is not None:
+            child = f"{engine.root()}:{engine.started.execution}:{action}"
+        child = str(child)
+
+        def fill() -> ChildStarted:
+            found = engine.registry.orchestration(self.which, self.version)
+            check_instance_id(child)
+            if child == engine.instance_id or child in engine.ancestors:
+                raise InvalidAddress(child, "it is the id of this instance or of an ancestor, which waits for it")
+            data = encode_input(engine, self.input_, f"input of {self.what}")
+            return ChildStarted(action, child, self.name, found.version, data, self.tags)
+
+        engine.request(ChildStarted(action, child, self.name), fill)
+        task.action = action
+        engine.open[action] = task
+        return action
+
+
+def once(engine: Engine, call: ActivityCall | ChildCall) -> Task[Any]:
+    """One attempt, whatever comes of it."""
+    task: ActionTask[Any] = ActionTask(engine, call.what, 0, call.decode)
+    call.attempt(task, 1)
+    return task
+
+
+def retried(engine: Engine, call: ActivityCall | ChildCall, options: RetryOptions) -> Task[Any]:
+    """Attempts as `options` say, with durable timers between them."""
+
+    def pause(task: RetryTask[Any], delay_us: int) -> int:
+        timer = engine.ask(TimerSet(engine.next_id(), min(engine.clock_us + delay_us, DUE_US_MAX)))
+        engine.open[timer.id] = task
+        return timer.id
+
+    return RetryTask(engine, call.what, options, call.attempt, pause, lambda: engine.clock_us, call.decode)
+
+
+def _found(find: Callable[[], Activity | Orchestration], which: Which, expected_type: object) -> tuple[str, object]:
+    """The registered name and the type of the result; an unknown one is refused by the attempt."""
+    try:
+        found = find()
+    except LookupError:
+        return which if isinstance(which, str) else getattr(which, "__name__", repr(which)), Any
+    return found.name, found.result_type if expected_type is None else expected_type
+
+
+def _timeout_ms(timeout_s: float | None) -> int | None:
+    if timeout_s is None:
+        return None
+    if not timeout_s > 0:
+        raise ValueError(f"timeout_s={timeout_s!r} must be greater than 0")
+    return max(round(timeout_s * 1000), 1)

@@ -1,0 +1,55 @@
+"""Engine: what the context, its calls and its tasks ask of the execution behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from durio.entities import Payloads
+from durio.orchestration.history import Action, Started
+from durio.orchestration.registry import Registry
+from durio.orchestration.tasks import ActionTask, TaskOwner
+
+ActionT = TypeVar("ActionT", bound=Action)
+
+
+class Engine(TaskOwner, Protocol):
+    """One execution, seen from the code that runs in it."""
+
+    instance_id: str
+    ancestors: tuple[str, ...]
+    registry: Registry
+    payloads: Payloads
+    started: Started | None
+    clock_us: int
+    is_replaying: bool
+    open: dict[int, ActionTask[Any]]
+    waiters: int
+    status_set: bool
+    custom_status: bytes | None
+    dead: bool
+
+    def next_id(self) -> int:
+        """The id of the next action."""
+        ...
+
+    def root(self) -> str:
+        """What the ids of children start with (G29)."""
+        ...
+
+    def request(self, draft: ActionT, fill: Callable[[], ActionT]) -> ActionT:
+        """Ask for an action. `draft` has its id and names; `fill()` completes it, or raises why it is refused."""
+        ...
+
+    def ask(self, action: ActionT) -> ActionT:
+        """Ask for an action that is never refused."""
+        ...
+
+    def continue_as_new(self, input_: bytes | None) -> BaseException:
+        """Note that the code begins anew; returns what unwinds it."""
+        ...
+
+
+def encode_input(engine: Engine, value: object, what: str) -> bytes | None:
+    """An input as bytes; None is no input. Raises `PayloadError`."""
+    return None if value is None else engine.payloads.encode(value, what)
