@@ -78,6 +78,7 @@ class VirtualEnv:
         return f"{self._random.getrandbits(128):032x}"
 
     async def run_commit(self, commit: Callable[[], T]) -> T:
+        await trio.lowlevel.cancel_shielded_checkpoint()  # others run while a real commit is under way
         return commit()
 
     async def run_blocking(self, call: Callable[[], T], limiter: trio.CapacityLimiter) -> T:

@@ -18,7 +18,7 @@ from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
 from durio.entities.kinds import ActorKind, Deferred
-from durio.entities.limits import ACTIVATIONS_MAX, TIMER_BATCH_MAX, TRASH_BATCH_MAX, TURN_MESSAGES_MAX
+from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TRASH_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox
 from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, Tombstone, encode_record
 from durio.entities.requests import Requests
@@ -48,12 +48,12 @@ class Kernel:
         now_us: Callable[[], int],
         *,
         activations_max: int = ACTIVATIONS_MAX,
-        requests: Callable[[View], Requests] = Requests,
+        dedupe_s: float = REQUEST_DEDUPE_S,
     ) -> None:
         self.view = View(store)
         self.catalog = Catalog(activations_max)
         self.timers = Timers(self.view)
-        self.requests = requests(self.view)
+        self.requests = Requests(self.view, dedupe_s)
         self.counters: Counter[str] = Counter()
         self.held: dict[str, Exception] = {}
         self._entities = entities
@@ -225,7 +225,7 @@ class Kernel:
                 self.view.filling.outputs.append(Offer(activation.address, activation.offer))
                 return
             self._settle(activation, taken, decision)
-            left -= max(len(taken.mails), 1)
+            left -= len(taken.mails) or left  # a turn without mail is one of its own
         if activation.mailbox:
             self._wake(activation.address, activation)
 

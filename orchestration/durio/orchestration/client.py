@@ -242,10 +242,10 @@ class Client(EntityClient):
 
         def decode(data: bytes, what: str) -> Any:
             if found is not None and what in ("input", "output"):
-                type_ = found.input_type if what == "input" else found.result_type
                 try:
+                    type_ = found.input_type if what == "input" else found.result_type
                     return payloads.decode(data, type_, f"{what} of {found.name!r}")
-                except PayloadError:  # the code has changed since; plain JSON still shows what it was
+                except (PayloadError, NameError):  # the code has changed since; plain JSON still shows what it was
                     return payloads.decode(data)
             return payloads.decode(data)
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Literal
 
+import attrs
 import trio
 
 from durio.entities import EntityKind, Env, Kernel, Runtime, SystemEnv
@@ -40,42 +41,50 @@ class HubDirectory:
         return self._env.new_id()
 
 
+@attrs.define(eq=False)
 class _OpenHub(AbstractAsyncContextManager[Client]):
-    def __init__(
-        self, open_store: Callable[[], Store], app: App, env: Env, options: dict[str, Any], hold: bool
-    ) -> None:
-        self._open_store = open_store
-        self._app = app
-        self._env = env
-        self._options = options
-        self._hold = hold
-        self._nurseries: Any = None
-        self._runtime: Runtime | None = None
+    open_store: Callable[[], Store]
+    app: App
+    env: Env
+    hold_on_nondeterminism: bool
+    activations_max: int
+    idle_s: float
+    dedupe_s: float
+    _nurseries: AbstractAsyncContextManager[trio.Nursery] | None = None
+    _runtime: Runtime | None = None
 
     async def __aenter__(self) -> Client:
-        app, env = self._app, self._env
+        app, env = self.app, self.env
         directory = HubDirectory(app.registry, env)
         entities = EntityKind(app.registry.entities, app.payloads, directory)
-        instances = InstanceKind(app.registry, app.payloads, directory, hold_on_nondeterminism=self._hold)
+        instances = InstanceKind(
+            app.registry, app.payloads, directory, hold_on_nondeterminism=self.hold_on_nondeterminism
+        )
         activities = ActivityRunner(app.registry, app.payloads, env)
-        store = self._open_store()
+        store = self.open_store()
         try:
-            kernel = Kernel(store, entities, instances, env.now_us, activations_max=self._options["activations_max"])
+            kernel = Kernel(
+                store,
+                entities,
+                instances,
+                env.now_us,
+                activations_max=self.activations_max,
+                dedupe_s=self.dedupe_s,
+            )
         except BaseException:
             store.close()
             raise
-        runtime = Runtime(store, kernel, entities, env, activities, idle_s=self._options["idle_s"])
-        activities.report_to(runtime)
-        self._runtime = runtime
+        self._runtime = Runtime(store, kernel, entities, env, activities, idle_s=self.idle_s)
+        activities.report_to(self._runtime)
         self._nurseries = trio.open_nursery()
         nursery = await self._nurseries.__aenter__()
-        nursery.start_soon(runtime.run)
-        return Client(runtime, app, entities)
+        nursery.start_soon(self._runtime.run)
+        return Client(self._runtime, app, entities)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._runtime is not None, "entered"
+        assert self._runtime is not None and self._nurseries is not None, "entered"
         self._runtime.stop()
         try:
             if error is None or _holds_cancelled(error):
@@ -94,12 +103,14 @@ def open_hub(
     on_nondeterminism: Literal["fail", "hold"] = "fail",
     activations_max: int = 10_000,
     idle_s: float = 60.0,
+    dedupe_s: float = 24 * 3600.0,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
 
     `env`: the clock, ids and threads (`VirtualEnv` for tests). `on_nondeterminism`: what becomes of an instance whose
     code does not do what its history says: it fails, or it is held until fitting code is there. `activations_max`,
-    `idle_s`: how many actors stay in memory, and for how long without work. Leaving the block closes the hub: running
+    `idle_s`: how many actors stay in memory, and for how long without work. `dedupe_s`: how long request ids and
+    their answers are remembered. Leaving the block closes the hub: running
     activities are cancelled and run again at the next open. Raises `HubInUse`, `NotAHub`, `FormatMismatch`,
     `NetworkFileSystem`, `NoSpace`; while it is open, whatever breaks it (`HubBroken`, `Fenced`).
     """
@@ -114,8 +125,8 @@ def open_hub(
         def open_store() -> Store:
             return store
 
-    options = {"activations_max": activations_max, "idle_s": idle_s}
-    return _OpenHub(open_store, app, env or SystemEnv(), options, on_nondeterminism == "hold")
+    hold = on_nondeterminism == "hold"
+    return _OpenHub(open_store, app, env or SystemEnv(), hold, activations_max, idle_s, dedupe_s)
 
 
 def _holds_cancelled(error: BaseException) -> bool:

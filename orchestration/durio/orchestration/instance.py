@@ -66,11 +66,11 @@ class Instance:
     open: dict[int, tuple[str, bytes]] = attrs.Factory(dict)
     behaviour: Orchestration | None = None
     execution: Execution | None = None
-    recorded: list[HistoryEvent] | None = None
-    """The history, from its reading to its replay."""
     preparing: Iterator[None] | None = None
     complete: bool = False
     """Whether `open` is known: the history was read, or there was none."""
+    stuck: bool = False
+    """Whether the code did not fit the history, and the instance waits for code that does (G20)."""
     warned: bool = False
 
     @property
@@ -85,8 +85,8 @@ class Instance:
 
     @property
     def holding(self) -> bool:
-        """Whether mail is held: suspended, not begun, or its code is missing."""
-        return self.head is not None and (self.head.suspended or self.pending or self.behaviour is None)
+        """Whether mail is held: suspended, not begun, or its code is missing or does not fit."""
+        return self.head is not None and (self.head.suspended or self.pending or self.behaviour is None or self.stuck)
 
     def note(self, event: HistoryEvent, key: bytes = b"") -> None:
         """Keep track of what is open."""
@@ -127,7 +127,8 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
         elif suffix == FINAL:
             instance.outcome = _read(row, decoders.outcome)
         elif suffix[:1] == CHILD:
-            instance.children[suffix[1:].decode()] = _read(row, decoders.child)
+            child = _read(row, decoders.child)
+            instance.children[child.instance] = child
     instance.complete = not instance.alive or (instance.head is not None and instance.head.chunks == 0)
     return instance
 

@@ -65,14 +65,14 @@ class InstanceKind:
 
     def take(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
         if actor.execution is not None and actor.execution.end is not None:
-            return self._take_end(actor)
+            return Taken([], Work("end"))
         control = mailbox.peek_control()
         if control is not None and (actor.alive or mailbox.peek() is None):
             return Taken([mailbox.pop_control()], Work("control"))
         if not actor.alive:
             return self._take_dead(actor, mailbox)
         if actor.holding:
-            return self._take_holding(actor, mailbox)
+            return self._take_holding(actor, mailbox, messages_max)
         return self._take_running(actor, mailbox, messages_max)
 
     def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
@@ -119,6 +119,11 @@ class InstanceKind:
         execution = self._execution(actor, behaviour)
         for _ in execution.replay(events):
             yield
+        if self._hold and execution.end is not None:
+            logger.error("%s is held: %s", actor.address, execution.broken)
+            execution.drop()
+            actor.stuck = True
+            return
         execution.custom_status, execution.status_set = actor.head.custom_status, False
         actor.execution = execution
 
@@ -130,15 +135,6 @@ class InstanceKind:
             ancestors = parent.ancestors if parent is not None else ()
         return Execution(actor.address, behaviour, self._registry, self._payloads, ancestors)
 
-    def _take_end(self, actor: Instance) -> Taken[Work] | None:
-        if not self._hold:
-            return Taken([], Work("end"))
-        if not actor.warned:
-            actor.warned = True
-            assert actor.execution is not None, "it was replayed"
-            logger.error("%s is held: %s", actor.address, actor.execution.broken)
-        return None
-
     def _take_dead(self, actor: Instance, mailbox: Mailbox) -> Taken[Work] | None:
         mail = mailbox.peek()
         if mail is None:
@@ -148,13 +144,16 @@ class InstanceKind:
             return Taken([mail], self._judged(actor, mail[1], mail))
         return Taken([mail], Work("refuse"))
 
-    def _take_holding(self, actor: Instance, mailbox: Mailbox) -> Taken[Work] | None:
+    def _take_holding(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
         head = actor.head
         assert head is not None and actor.origin is not None, "a life goes on"
         if actor.behaviour is None and not actor.warned:
             actor.warned = True
             logger.error("%s is held: no code for %s %s", actor.address, actor.origin.name, actor.origin.version or "")
-        while (mail := mailbox.peek()) is not None:
+        for _ in range(messages_max):
+            mail = mailbox.peek()
+            if mail is None:
+                return None
             mailbox.pop()
             message = mail[1]
             if isinstance(message, StartInstance):
@@ -163,7 +162,7 @@ class InstanceKind:
                 return Taken([mail], self._begin(actor, actor.behaviour, head.execution))
             if isinstance(message, RaiseEvent) and message.reply:
                 return Taken([mail], Work("hold"))
-        return None
+        return Taken([], Work("hold"))  # others have their turn before the next held messages are looked at
 
     def _take_running(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
         mail = mailbox.peek()

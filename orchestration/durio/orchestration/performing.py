@@ -78,7 +78,7 @@ def _child(instance: Instance, execution: str, action: ChildStarted, settlement:
         parent=parent,
     )
     settlement.send(action.instance, message)
-    child = Child(execution, action.id)
+    child = Child(action.instance, execution, action.id)
     instance.children[action.instance] = child
     settlement.put(child_suffix(action.instance), child)
     instance.note(action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Final
 
@@ -70,6 +71,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A sub-orchestration that has not ended: which execution and action of its parent started it."""
 
+    instance: str
     execution: str
     action: int
 
@@ -90,8 +92,8 @@ HISTORY: Final = b"h"
 
 
 def child_suffix(instance_id: str) -> bytes:
-    """Where the row of a child lies."""
-    return CHILD + instance_id.encode()
+    """Where the row of a child lies. A digest: the key holds the parent's id already, and keys have a limit."""
+    return CHILD + hashlib.blake2b(instance_id.encode(), digest_size=24).digest()
 
 
 def history_suffix(generation: int, chunk: int = 0) -> bytes:

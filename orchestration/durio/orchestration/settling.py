@@ -51,7 +51,8 @@ class Settling:
         elif mode == "control":
             self._control(instance, taken.mails[0], settlement)
         elif mode == "hold":
-            settlement.answer(taken.mails[0][1].reply, ACCEPTED)
+            for _, message in taken.mails:
+                settlement.answer(message.reply, ACCEPTED)
         elif mode == "refuse":
             self._refuse(instance, taken.mails[0], settlement)
         else:
@@ -181,7 +182,8 @@ class Settling:
         now_us, life = settlement.now_us, work.execution_id
         status = "Pending" if decision is None else "Running"
         instance.head = Head(life, life, generation, 0, status, False, now_us, now_us, work.clock_us)
-        instance.behaviour, instance.complete, instance.warned = work.behaviour, True, False
+        instance.behaviour, instance.complete = work.behaviour, True
+        instance.stuck = instance.warned = False
         due_key = b""
         if decision is None:
             due = StartDue(at_us=now_us, life=life)
