@@ -1,6 +1,6 @@
 """Virtual actors on a durable store: mailboxes, turns, commits and timers; entities as the first kind of actor."""
 
-from durio.entities.address import EntityId, check_instance_id, is_entity
+from durio.entities.address import EntityId, check_instance_id, check_text, is_entity, operation_name
 from durio.entities.changes import View
 from durio.entities.clock import from_us, to_us
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext, NoOperation
@@ -19,7 +19,7 @@ from durio.entities.errors import (
     RequestIdReused,
     UnknownOperation,
 )
-from durio.entities.failures import Failure, type_name
+from durio.entities.failures import Failure, storable, type_name
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
 from durio.entities.kernel import Kernel
 from durio.entities.kinds import ActorKind, Deferred, Taken
@@ -36,6 +36,7 @@ from durio.entities.messages import (
     Operation,
     Parent,
     StartInstance,
+    checked_tags,
 )
 from durio.entities.payloads import PayloadError, Payloads
 from durio.entities.registry import EntityRegistry
@@ -94,9 +95,13 @@ __all__ = [
     "VirtualEnv",
     "caller_line",
     "check_instance_id",
+    "check_text",
+    "checked_tags",
     "digest_of",
     "from_us",
     "is_entity",
+    "operation_name",
+    "storable",
     "suspended_line",
     "to_us",
     "type_name",

@@ -23,6 +23,24 @@ def check_instance_id(instance_id: object) -> str:
     return instance_id
 
 
+def check_text(text: object, what: str) -> str:
+    """Give `text` back if it can be stored. Raises `TypeError` for no str, `ValueError` for lone surrogates."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is a str, not {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} {text!r} holds lone surrogates, which UTF-8 cannot store") from None
+    return text
+
+
+def operation_name(operation: object) -> str:
+    """The name of an operation, given as text or as a method. Raises `TypeError` and `ValueError`."""
+    return check_text(
+        operation if isinstance(operation, str) else getattr(operation, "__name__", operation), "operation"
+    )
+
+
 def _lowered(name: str) -> str:
     return name.lower() if isinstance(name, str) else name
 

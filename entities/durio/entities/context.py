@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from durio.entities.address import EntityId, check_instance_id
+from durio.entities.address import EntityId, check_instance_id, operation_name
 from durio.entities.clock import to_us
 from durio.entities.errors import DurioError
-from durio.entities.messages import Message, Operation, StartInstance
+from durio.entities.messages import Message, Operation, StartInstance, checked_tags
 from durio.entities.payloads import Payloads
 
 T = TypeVar("T")
@@ -111,9 +111,9 @@ class EntityContext:
         """The decoded input, as `expected_type` if given; None if there is none. Raises `PayloadError`."""
         return self.decode_input(expected_type)
 
-    def decode_input(self, type_: object) -> Any:
-        """The input as a type that is known at run time only."""
-        data = self._operation.input
+    def decode_input(self, type_: object, absent: bytes | None = None) -> Any:
+        """The input as a type that is known at run time only; `absent` is decoded if there is none."""
+        data = absent if self._operation.input is None else self._operation.input
         return None if data is None else self._payloads.decode(data, type_, f"input of {self._operation.name!r}")
 
     @property
@@ -159,7 +159,7 @@ class EntityContext:
         Raises `NotRegistered` for an unknown entity name, `PayloadError` for an input that is not JSON.
         """
         self._directory.entity_name(entity_id.name)
-        name = operation if isinstance(operation, str) else operation.__name__
+        name = operation_name(operation)
         message = Operation(
             at_us=self._now_us,
             name=name,
@@ -191,7 +191,7 @@ class EntityContext:
             version=version,
             input=self._encode_input(client_input, f"input of orchestration {name!r}"),
             if_running="return",
-            tags=tags,
+            tags=checked_tags(tags),
             sender=str(self._entity_id),
         )
         self.sent.append((address, message, None))

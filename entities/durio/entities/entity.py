@@ -7,6 +7,7 @@ import time
 
 import attrs
 import msgspec
+import trio
 
 import durio.entities.keys as keys
 from durio.entities.address import EntityId
@@ -157,7 +158,11 @@ class EntityKind:
         try:
             state, call = behaviour.bind(context, self._payloads)
             behaviour.finish(context, self._payloads, state, await call())
-        except Exception as error:
+        except (KeyboardInterrupt, trio.Cancelled):
+            raise
+        except BaseException as error:  # e.g. SystemExit: it would stop the hub at every open
+            if isinstance(error, BaseExceptionGroup) and error.subgroup((KeyboardInterrupt, trio.Cancelled)):
+                raise
             return Outcome(actor.state, failure=Failure.of(error))
         return Outcome(context.state, context.result, None, context.sent)
 

@@ -25,8 +25,8 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
         return Failure(
             type=type_name(error.__class__),
             message=_text(error),
-            stack="".join(traceback.format_exception(error.__class__, error, error.__traceback__, chain=False)),
-            non_retriable=bool(getattr(error, "non_retriable", False)),
+            stack=_stack(error),
+            non_retriable=_non_retriable(error),
             inner=Failure.of(cause, depth=depth - 1) if cause is not None and depth > 0 else None,
         )
 
@@ -49,6 +49,26 @@ def type_name(error: type[BaseException]) -> str:
 def _text(error: BaseException) -> str:
     """`str(error)`, made storable: user code may raise from `__str__` or use lone surrogates."""
     try:
-        return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+        return storable(str(error))
     except Exception as broken:
         return f"<{type(error).__name__} whose text raised {type(broken).__name__}>"
+
+
+def _stack(error: BaseException) -> str:
+    try:
+        lines = traceback.format_exception(error.__class__, error, error.__traceback__, chain=False)
+    except Exception:  # the error itself is asked for its text
+        lines = traceback.format_tb(error.__traceback__)
+    return storable("".join(lines))
+
+
+def _non_retriable(error: BaseException) -> bool:
+    try:
+        return bool(getattr(error, "non_retriable", False))
+    except Exception:
+        return False
+
+
+def storable(text: str) -> str:
+    """`text` with lone surrogates written out, so that UTF-8 can store it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -78,9 +78,9 @@ CURRENT_GUARD: Final[contextvars.ContextVar[Guard | None]] = contextvars.Context
 
 
 def caller_line() -> str:
-    """`file:line in function` of the innermost frame that is neither Trio's nor durio's nor the standard library's."""
+    """`file:line in function` of the innermost frame of user code; empty when no user code is running."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
+    while frame is not None and frame.f_code is not Guard.run.__code__:
         name = frame.f_globals.get("__name__", "")
         if name.partition(".")[0] not in _NOT_THE_USER:
             return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

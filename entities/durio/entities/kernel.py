@@ -224,17 +224,20 @@ class Kernel:
                 activation.batch = self.view.filling.number
                 self.view.filling.outputs.append(Offer(activation.address, activation.offer))
                 return
-            self._settle(activation, taken, decision)
+            yields = self._settle(activation, taken, decision)
             left -= len(taken.mails) or left  # a turn without mail is one of its own
+            if yields:
+                break
         if activation.mailbox:
             self._wake(activation.address, activation)
 
-    def _settle(self, activation: Activation, taken: Any, decision: Any) -> None:
+    def _settle(self, activation: Activation, taken: Any, decision: Any) -> bool:
         now_us = self._now_us()
         settlement = Settlement(activation.address, now_us, self.arrival)
         activation.kind.settle(activation.actor, taken, decision, settlement)
         self._apply(activation, settlement)
         self.catalog.touch(activation, now_us)
+        return settlement.yields
 
     def _apply(self, activation: Activation, settlement: Settlement) -> None:
         batch, group, box = self.view.filling, settlement.group, activation.mailbox.prefix

@@ -51,3 +51,6 @@ OPERATION_GRACE_S: Final = 5.0
 
 SLOW_STEP_MS: Final = 100.0
 """A step of user code on the loop that takes longer is logged with its actor: nothing else ran meanwhile (G8)."""
+
+TAGS_MAX: Final = 64
+"""Most tags of one instance or activity; they are written with every start."""

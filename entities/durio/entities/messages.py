@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
+from durio.entities.address import check_text
 from durio.entities.failures import Failure
+from durio.entities.limits import TAGS_MAX
 
 CONTROL_LANE: Final = 0
 """Looked at first when a turn starts: terminate, suspend, resume (G26)."""
@@ -123,6 +126,18 @@ class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     start: bytes
     stop: bytes
+
+
+def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Give tags back if they can be stored. Raises `TypeError` for anything but text, `ValueError` for too many."""
+    if not tags:
+        return None
+    if len(tags) > TAGS_MAX:
+        raise ValueError(f"there are at most {TAGS_MAX} tags, not {len(tags)}")
+    for name, value in tags.items():
+        check_text(name, "the name of a tag")
+        check_text(value, "the value of a tag")
+    return dict(tags)
 
 
 encode_record: Final = msgspec.msgpack.Encoder().encode

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from durio.entities.address import check_text
 from durio.entities.context import EntityContext
 from durio.entities.errors import AlreadyRegistered, NotRegistered, UnknownOperation
 from durio.entities.payloads import Payloads
@@ -104,7 +105,7 @@ class ClassBehaviour:
             return state, method
         if not context.has_input and found.parameter.default is not inspect.Parameter.empty:
             return state, method
-        value = context.decode_input(found.hint(found.parameter.name))
+        value = context.decode_input(found.hint(found.parameter.name), b"null")
         return state, lambda: method(value)
 
     def finish(self, context: EntityContext, payloads: Payloads, state: Any, value: object) -> None:
@@ -125,9 +126,11 @@ class EntityRegistry:
         self._behaviours: dict[str, Behaviour] = {}
 
     def add(self, entity: Callable[..., Any] | type[Any], name: str | None, timeout_s: float | None) -> None:
-        """Register a function or a class. Raises `AlreadyRegistered`, and `TypeError` for what can be no entity."""
+        """Register a function or a class. Raises `AlreadyRegistered`, and `TypeError`, `ValueError` for no entity."""
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s={timeout_s!r} must be greater than 0")
         shown = name or entity.__name__
-        key = shown.lower()
+        key = check_text(shown, "the name of an entity").lower()
         if not key or "@" in key:
             raise ValueError(f"an entity cannot be named {shown!r}")
         if key in self._behaviours:

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import trio
 
 from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, StartJob
-from durio.entities.entity import EntityKind, Outcome
+from durio.entities.entity import Entity, EntityKind, Outcome
 from durio.entities.env import Env
 from durio.entities.errors import OperationTimeout
 from durio.entities.failures import Failure
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
 from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, SWITCH_INTERVAL_S, TURNS_MS
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message
+from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Operation
 from durio.entities.waiters import Bell, Waiters
 from durio.storage import HubClosed, Store
 
@@ -63,7 +63,7 @@ class Runtime:
         self._forgot_us = 0
         self._operations = 0
         self._operation_bell = Bell()
-        self._operation_scope = trio.CancelScope()
+        self._interrupting = False
         self._stop = trio.Event()
         self._broken: BaseException | None = None
         self._nursery: trio.Nursery | None = None
@@ -75,7 +75,7 @@ class Runtime:
         if request_id is not None:
             return REQUEST_TOKEN + request_id
         self._tokens += 1
-        return f"c{self._tokens}"
+        return f"c{self.store.epoch}.{self._tokens}"  # messages of earlier owners carry tokens too
 
     async def submit(
         self,
@@ -131,6 +131,7 @@ class Runtime:
                 with trio.move_on_after(OPERATION_GRACE_S):
                     while self._operations:
                         await self._operation_bell.wait()
+                self._interrupting = True
                 nursery.cancel_scope.cancel()
         except BaseException as error:
             self._broken = self._broken or (None if isinstance(error, trio.Cancelled) else error)
@@ -248,6 +249,18 @@ class Runtime:
                 self._operations += 1
                 nursery.start_soon(self._run_operation, output)
 
+    async def _timed_operation(self, actor: Entity, operation: Operation, timeout_s: float | None) -> Outcome:
+        outcome: Outcome | None = None
+        scope = trio.CancelScope(deadline=trio.current_time() + (float("inf") if timeout_s is None else timeout_s))
+        try:
+            with scope:
+                outcome = await self._entities.run_async(actor, operation, self.env.now_us())
+        except Exception as error:  # cleanup that raised while it was cancelled
+            outcome = Outcome(actor.state, failure=Failure.of(error))
+        if outcome is None or (scope.cancel_called and outcome.failure is not None):
+            outcome = Outcome(actor.state, failure=Failure.of(OperationTimeout(operation.name, timeout_s or 0.0)))
+        return outcome
+
     async def _run_operation(self, offer: Offer) -> None:
         try:
             found = self.kernel.pinned(offer.address, offer.number)
@@ -256,12 +269,9 @@ class Runtime:
             actor, taken = found
             operation = taken.work[0]
             timeout_s = self._entities.timeout_s(actor)
-            outcome: Outcome | None = None
-            with trio.move_on_after(float("inf") if timeout_s is None else timeout_s):
-                outcome = await self._entities.run_async(actor, operation, self.env.now_us())
-            if outcome is None:
-                failure = Failure.of(OperationTimeout(operation.name, timeout_s or 0.0))
-                outcome = Outcome(actor.state, failure=failure)
+            outcome = await self._timed_operation(actor, operation, timeout_s)
+            if self._interrupting and outcome.failure is not None:
+                return  # it was cancelled because the hub closes: it runs again at the next open (G10)
             if self._broken is None and self.kernel.settle_offer(offer.address, offer.number, [outcome]):
                 self._check_timers()
                 self._commit_bell.ring()

@@ -30,6 +30,7 @@ class Settlement:
         "timers",
         "timers_cancelled",
         "written",
+        "yields",
     )
 
     def __init__(self, address: str, now_us: int, arrival: Callable[[], int]) -> None:
@@ -48,6 +49,8 @@ class Settlement:
         self.counted: list[str] = []
         self.rewind = False
         """Whether messages that were taken and not consumed shall come up again."""
+        self.yields = False
+        """Whether the actor goes to the back of the queue now, whatever it still has to do."""
 
     def consume(self, key: bytes) -> None:
         """The message under `key` has had its turn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -135,6 +136,8 @@ class ActivityRunner:
         try:
             with scope:
                 done = await self._timed(job, activity, context)
+        except Exception as error:  # cleanup that raised while it was cancelled
+            logger.warning("activity %r of %s was cancelled, and raised", job.name, job.address, exc_info=error)
         finally:
             context.cancelled = context.cancelled or done is None
             del self._running[key]
@@ -146,7 +149,7 @@ class ActivityRunner:
         timeout_ms = job.timeout_ms
         if timeout_ms is None:
             return await self._call(job, activity)
-        with trio.move_on_after(timeout_ms / 1000):
+        with suppress(Exception), trio.move_on_after(timeout_ms / 1000):  # cleanup may raise when time is up
             return await self._call(job, activity)
         context.cancelled = True
         failure = Failure.of(ActivityTimeout(job.name, timeout_ms / 1000))
@@ -162,7 +165,11 @@ class ActivityRunner:
             result = None
             if value is not None:
                 result = self._payloads.encode(value, f"result of activity {job.name!r}")
-        except Exception as error:
+        except (KeyboardInterrupt, trio.Cancelled):
+            raise
+        except BaseException as error:  # e.g. SystemExit: it would stop the hub at every open
+            if isinstance(error, BaseExceptionGroup) and error.subgroup((KeyboardInterrupt, trio.Cancelled)):
+                raise
             return self._done(job, None, Failure.of(error))
         return self._done(job, result, None)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
-from durio.entities import EntityId, to_us
+from durio.entities import EntityId, operation_name, to_us
 from durio.orchestration.calls import ActivityCall, ChildCall, once, retried
 from durio.orchestration.engine import Engine, encode_input
 from durio.orchestration.history import EntityCalled, EntitySignaled
@@ -268,7 +268,7 @@ class CallingContext:
 
         Raises `NotRegistered` and `PayloadError` at the call; the task raises `TaskFailedError`.
         """
-        engine, name, address = self._engine, _operation_name(operation), str(entity_id)
+        engine, name, address = self._engine, operation_name(operation), str(entity_id)
         draft = EntityCalled(engine.next_id(), address, name)
 
         def fill() -> EntityCalled:
@@ -295,7 +295,7 @@ class CallingContext:
         signal_time: datetime | None = None,
     ) -> None:
         """Send a signal, delivered at `signal_time` (aware) if given. Raises `NotRegistered` and `PayloadError`."""
-        engine, name, address = self._engine, _operation_name(operation), str(entity_id)
+        engine, name, address = self._engine, operation_name(operation), str(entity_id)
         due_us = None if signal_time is None else to_us(signal_time, "signal_time")
         draft = EntitySignaled(engine.next_id(), address, name)
 
@@ -305,7 +305,3 @@ class CallingContext:
             return EntitySignaled(draft.id, address, name, data, due_us)
 
         engine.request(draft, fill)
-
-
-def _operation_name(operation: str | Callable[..., Any]) -> str:
-    return operation if isinstance(operation, str) else operation.__name__

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from durio.entities import InvalidAddress, check_instance_id
+from durio.entities import InvalidAddress, check_instance_id, checked_tags, storable
 from durio.orchestration.engine import Engine, encode_input
 from durio.orchestration.history import ActivityScheduled, ChildStarted, TimerSet
-from durio.orchestration.limits import DUE_US_MAX
+from durio.orchestration.limits import DUE_US_MAX, TIMEOUT_S_MAX
 from durio.orchestration.registry import Activity, Orchestration
 from durio.orchestration.retries import RetryOptions, RetryTask
 from durio.orchestration.tasks import ActionTask, Decode, Task
@@ -45,7 +45,7 @@ class ActivityCall:
         """Prepare a call; the name is looked up again, and may be refused, with each attempt."""
         name, type_ = _found(partial(engine.registry.activity, which), which, expected_type)
         decode = partial(engine.payloads.decode, type_=type_, what=f"result of activity {name!r}")
-        return cls(engine, which, name, input_, decode, _timeout_ms(timeout_s), tags)
+        return cls(engine, which, name, input_, decode, _timeout_ms(timeout_s), checked_tags(tags))
 
     @property
     def what(self) -> str:
@@ -97,7 +97,7 @@ class ChildCall:
         """Prepare a call; the name is looked up again, and may be refused, with each attempt."""
         name, type_ = _found(partial(engine.registry.orchestration, which, version), which, expected_type)
         decode = partial(engine.payloads.decode, type_=type_, what=f"output of orchestration {name!r}")
-        return cls(engine, which, name, input_, instance_id, version, decode, tags)
+        return cls(engine, which, name, input_, instance_id, version, decode, checked_tags(tags))
 
     @property
     def what(self) -> str:
@@ -111,11 +111,11 @@ class ChildCall:
         child = self.instance_id
         if child is None and engine.started is not None:
             child = f"{engine.root()}:{engine.started.execution}:{action}"
-        child = str(child)
+        child = storable(str(child))
 
         def fill() -> ChildStarted:
             found = engine.registry.orchestration(self.which, self.version)
-            check_instance_id(child)
+            check_instance_id(child if self.instance_id is None else self.instance_id)
             if child == engine.instance_id or child in engine.ancestors:
                 raise InvalidAddress(child, "it is the id of this instance or of an ancestor, which waits for it")
             data = encode_input(engine, self.input_, f"input of {self.what}")
@@ -150,13 +150,13 @@ def _found(find: Callable[[], Activity | Orchestration], which: Which, expected_
     try:
         found = find()
     except LookupError:
-        return which if isinstance(which, str) else getattr(which, "__name__", repr(which)), Any
+        return storable(which if isinstance(which, str) else getattr(which, "__name__", repr(which))), Any
     return found.name, found.result_type if expected_type is None else expected_type
 
 
 def _timeout_ms(timeout_s: float | None) -> int | None:
     if timeout_s is None:
         return None
-    if not timeout_s > 0:
-        raise ValueError(f"timeout_s={timeout_s!r} must be greater than 0")
+    if not 0 < timeout_s <= TIMEOUT_S_MAX:
+        raise ValueError(f"timeout_s={timeout_s!r} must be greater than 0 and at most {TIMEOUT_S_MAX:.0f}")
     return max(round(timeout_s * 1000), 1)

@@ -19,6 +19,8 @@ from durio.entities import (
     StartInstance,
     View,
     check_instance_id,
+    check_text,
+    checked_tags,
     to_us,
 )
 from durio.orchestration.app import App
@@ -27,7 +29,6 @@ from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
-from durio.orchestration.limits import TAGS_MAX
 from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
 from durio.orchestration.records import Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
@@ -142,7 +143,7 @@ class Client(EntityClient):
             if_finished=if_finished,
             due_us=None if start_at is None else to_us(start_at, "start_at"),
             events=tuple((check_event_name(n), self._app.payloads.encode(d, f"event {n!r}")) for n, d in events),
-            tags=_checked_tags(tags),
+            tags=checked_tags(tags),
         )
         answer = await self._ask(address, build, request_id)
         return Started(address, answer.value == b"true")
@@ -219,7 +220,7 @@ class Client(EntityClient):
         Raises `InstanceNotFound`, `InstanceFinished`.
         """
         self._check_outside()
-        build = partial(Terminate, reason=_text(reason), recursive=recursive)
+        build = partial(Terminate, reason=check_text(reason, "reason"), recursive=recursive)
         await self._ask(_checked(instance_id), build, request_id, CONTROL_LANE)
 
     async def suspend(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
@@ -228,12 +229,16 @@ class Client(EntityClient):
         Raises `InstanceNotFound`, `InstanceFinished`.
         """
         self._check_outside()
-        await self._ask(_checked(instance_id), partial(Suspend, reason=_text(reason)), request_id, CONTROL_LANE)
+        await self._ask(
+            _checked(instance_id), partial(Suspend, reason=check_text(reason, "reason")), request_id, CONTROL_LANE
+        )
 
     async def resume(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
         """Let a suspended instance go on. Raises `InstanceNotFound`, `InstanceFinished`."""
         self._check_outside()
-        await self._ask(_checked(instance_id), partial(Resume, reason=_text(reason)), request_id, CONTROL_LANE)
+        await self._ask(
+            _checked(instance_id), partial(Resume, reason=check_text(reason, "reason")), request_id, CONTROL_LANE
+        )
 
     def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
         """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""
@@ -266,20 +271,3 @@ def _checked(instance_id: str | Started) -> str:
 def _check_choice(what: str, choice: str, choices: tuple[str, ...]) -> None:
     if choice not in choices:
         raise ValueError(f"{what}={choice!r} must be one of {', '.join(map(repr, choices))}")
-
-
-def _text(reason: object) -> str:
-    if not isinstance(reason, str):
-        raise TypeError(f"reason is a str, not {reason!r}")
-    return reason
-
-
-def _checked_tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
-    if not tags:
-        return None
-    if len(tags) > TAGS_MAX:
-        raise ValueError(f"an instance has at most {TAGS_MAX} tags, not {len(tags)}")
-    for name, value in tags.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"tags are str: str, not {name!r}: {value!r}")
-    return dict(tags)

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NoReturn, TypeVar, overload
 
-from durio.entities import check_instance_id, from_us, to_us
+from durio.entities import check_instance_id, check_text, from_us, storable, to_us
 from durio.orchestration.calling import CallingContext
 from durio.orchestration.engine import Engine, encode_input
 from durio.orchestration.history import EventSent, TimerSet
-from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX
+from durio.orchestration.limits import DEPTH_MAX, DUE_US_MAX, EVENT_NAME_BYTES_MAX
 from durio.orchestration.tasks import AllTask, AnyTask, EventTask, Task, TimerTask
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class OrchestrationContext(CallingContext):
         """Send an event to another instance, one way. Raises `InvalidAddress`, `PayloadError`."""
         engine = self._engine
         check_event_name(event_name)
-        draft = EventSent(engine.next_id(), str(instance_id), event_name)
+        draft = EventSent(engine.next_id(), storable(str(instance_id)), event_name)
 
         def fill() -> EventSent:
             target = check_instance_id(instance_id)
@@ -154,7 +154,7 @@ class OrchestrationContext(CallingContext):
     def set_custom_status(self, status: object) -> None:
         """Show `status`, a JSON value, in `get_status`; None clears it. Raises `PayloadError`."""
         data = None if status is None else self._engine.payloads.encode(status, "custom status")
-        if not self._engine.dead:
+        if not self._engine.dead and self._engine.guard.offence is None:
             self._engine.custom_status, self._engine.status_set = data, True
 
     @property
@@ -187,6 +187,8 @@ class OrchestrationContext(CallingContext):
         for member in members:
             if not isinstance(member, Task) or member.owner is not self._engine:
                 raise TypeError(f"{member!r} is no task of this execution; pass what ctx.call_activity etc. return")
+            if member.depth >= DEPTH_MAX:
+                raise ValueError(f"task_all and task_any may be nested {DEPTH_MAX} deep at most")
         return members
 
 
@@ -210,7 +212,7 @@ def check_event_name(name: object) -> str:
     """Give the name of an event back if it can be one; raise `ValueError` that says why not."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"{name!r} cannot be the name of an event: it is a str that is not empty")
-    if len(name.encode("utf-8", "surrogatepass")) > EVENT_NAME_BYTES_MAX:
+    if len(check_text(name, "event name").encode()) > EVENT_NAME_BYTES_MAX:
         raise ValueError(f"the name of an event has at most {EVENT_NAME_BYTES_MAX} bytes, not {name[:40]!r}…")
     return name
 

@@ -129,7 +129,7 @@ def begin_again(instance: Instance, end: End, new_execution: str, settlement: Se
     for event in end.keep:
         message = RaiseEvent(at_us=settlement.now_us, name=event.name, input=event.input)
         settlement.put_back((event.arrival, event.sub), message)
-    settlement.rewind = True
+    settlement.rewind = settlement.yields = True
     instance.head = Head(
         head.life,
         new_execution,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from durio.entities import Payloads
+from durio.entities import Guard, Payloads
 from durio.orchestration.history import Action, Started
 from durio.orchestration.registry import Registry
 from durio.orchestration.tasks import ActionTask, TaskOwner
@@ -28,6 +28,7 @@ class Engine(TaskOwner, Protocol):
     status_set: bool
     custom_status: bytes | None
     dead: bool
+    guard: Guard
 
     def next_id(self) -> int:
         """The id of the next action."""

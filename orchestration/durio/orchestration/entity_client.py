@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import attrs
 
-from durio.entities import STATE, EntityId, EntityKind, EntityOperationFailed, Operation, Runtime, to_us
+from durio.entities import STATE, EntityId, EntityKind, EntityOperationFailed, Operation, Runtime, operation_name, to_us
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.asking import Asking
@@ -138,5 +138,5 @@ class EntityClient(Asking):
         self, entity_id: EntityId, operation: str | Callable[..., Any], operation_input: object
     ) -> partial[Any]:
         self._app.registry.entities.get(entity_id.name)
-        name = operation if isinstance(operation, str) else operation.__name__
+        name = operation_name(operation)
         return partial(Operation, name=name, input=self._encode(operation_input, f"input of {name!r}"))

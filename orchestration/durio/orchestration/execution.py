@@ -262,7 +262,7 @@ class Execution:
         return recorded  # type: ignore[return-value]  # same_action: the types are equal
 
     def _record(self, action: Action) -> None:
-        if self.dead:
+        if self.dead or self.guard.offence is not None:
             return
         self._count()
         if self.broken is not None:
@@ -275,7 +275,9 @@ class Execution:
             self.broken = TurnTooLong(self.instance_id, STEPS_MAX)
 
     def _differs(self, expected: str, actual: str) -> NonDeterminismError:
-        error = NonDeterminismError(self.instance_id, expected, actual, caller_line() or self.where())
+        error = NonDeterminismError(
+            self.instance_id, expected, actual, caller_line() or self.where() or self.behaviour.line
+        )
         if self.broken is None:
             self.broken = error
         return error

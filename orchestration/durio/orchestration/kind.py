@@ -124,7 +124,7 @@ class InstanceKind:
             execution.drop()
             actor.stuck = True
             return
-        execution.custom_status, execution.status_set = actor.head.custom_status, False
+        execution.status_set = False
         actor.execution = execution
 
     def _execution(
@@ -201,7 +201,6 @@ class InstanceKind:
         started = Started(execution_id, origin.name, origin.version, origin.input, parent, origin.tags)
         work = Work("begin", [started], [0], execution_id=execution_id)
         work.execution = self._execution(actor, behaviour)
-        work.execution.custom_status = head.custom_status
         return work
 
     def _judged(self, actor: Instance, message: StartInstance, mail: Mail) -> Work:

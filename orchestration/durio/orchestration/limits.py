@@ -22,9 +22,6 @@ THREAD_LIMIT: Final = 16
 ROOT_BYTES_MAX: Final = 100
 """How much of the top-most ancestor's id goes into the ids of children: they must fit into an id themselves (G29)."""
 
-TAGS_MAX: Final = 64
-"""Most tags of one instance; they are written with every start."""
-
 EVENT_NAME_BYTES_MAX: Final = 1024
 """Longest name of an external event, in UTF-8."""
 
@@ -36,3 +33,9 @@ SLOW_STEP_MS: Final = 100.0
 
 STEP_BYTES_MAX: Final = 4 * 1024 * 1024
 """Most payload bytes that one turn takes in: a batch of large results must not fill the memory (G8)."""
+
+DEPTH_MAX: Final = 100
+"""Deepest nesting of `task_all` and `task_any`: they are walked by recursion."""
+
+TIMEOUT_S_MAX: Final = 10 * 366 * 24 * 3600.0
+"""Longest `timeout_s` of an activity: more is a mistake."""

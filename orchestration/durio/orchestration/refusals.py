@@ -14,6 +14,7 @@ from durio.entities import (
     PayloadError,
     RequestExpired,
     RequestIdReused,
+    storable,
     type_name,
 )
 from durio.orchestration.errors import ActionRefused, InstanceAlreadyExists, InstanceFinished, InstanceNotFound
@@ -41,10 +42,10 @@ def refusal_of(error: Exception) -> Failure:
     facts: dict[str, str | int | float | bool | list[str] | None] = {}
     for number, fact in enumerate(error.args):
         if isinstance(fact, tuple):
-            facts[str(number)] = [str(part) for part in fact]
+            facts[str(number)] = [storable(str(part)) for part in fact]
         else:
-            facts[str(number)] = fact if isinstance(fact, str | int | float | bool | None) else str(fact)
-    return Failure(type=type_name(type(error)), message=str(error), non_retriable=True, properties=facts)
+            facts[str(number)] = fact if isinstance(fact, int | float | bool | None) else storable(str(fact))
+    return Failure(type=type_name(type(error)), message=storable(str(error)), non_retriable=True, properties=facts)
 
 
 def rebuild(failure: Failure) -> Exception:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from durio.entities import AlreadyRegistered, EntityRegistry, NotRegistered
+from durio.entities import AlreadyRegistered, EntityRegistry, NotRegistered, check_text
 from durio.orchestration.limits import ACTIVITY_LIMIT, THREAD_LIMIT
 
 
@@ -36,6 +36,12 @@ class _Function:
     def result_type(self) -> object:
         """What the result is decoded as."""
         return self._hint("return")
+
+    @property
+    def line(self) -> str:
+        """Where the function begins."""
+        code = getattr(self.function, "__code__", None)
+        return "" if code is None else f"{code.co_filename}:{code.co_firstlineno} in {self.name}"
 
     @property
     def takes_input(self) -> bool:
@@ -83,7 +89,9 @@ class Registry:
 
     def add_orchestration(self, function: Callable[..., Any], name: str | None, version: str | None) -> None:
         """Register an orchestrator. Raises `AlreadyRegistered`, and `TypeError` for what can be none."""
-        name = name or function.__name__
+        name = check_text(name or function.__name__, "the name of an orchestration")
+        if version is not None:
+            check_text(version, "version")
         if not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)):
             raise TypeError(f"orchestration {name!r} must be an async def or a generator function")
         parameters = _parameters(function)
@@ -100,7 +108,7 @@ class Registry:
 
     def add_activity(self, function: Callable[..., Any], name: str | None, limit: int | None) -> None:
         """Register an activity; at most `limit` of it run at a time. Raises `AlreadyRegistered`, `TypeError`."""
-        name = name or function.__name__
+        name = check_text(name or function.__name__, "the name of an activity")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"activity {name!r} must be a function or an async def, not a generator")
         parameters = _parameters(function)

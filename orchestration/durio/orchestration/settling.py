@@ -16,7 +16,7 @@ from durio.orchestration.acceptance import (
 )
 from durio.orchestration.decision import Decision
 from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, terminate, write_turn
-from durio.orchestration.history import HistoryEvent, Resumed, Suspended, Woke
+from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
 from durio.orchestration.messages import ChildDone, RaiseEvent, Resume, StartDue, Suspend, Terminate
 from durio.orchestration.performing import perform
@@ -142,8 +142,7 @@ class Settling:
         elif work.verdict == "found":
             settlement.answer(message.reply, FOUND)
             if decision is not None:
-                events = self._events(instance, work, decision, settlement)
-                self._finish_turn(instance, work, events, decision, settlement)
+                self._take_step(instance, message, work, decision, settlement)
             else:
                 self._hold_events(key, message, settlement)
         else:
@@ -201,8 +200,21 @@ class Settling:
             write_turn(instance, instance.head, [], settlement)
             return
         instance.execution = work.execution
+        self._take_step(instance, message, work, decision, settlement)
+
+    def _take_step(
+        self, instance: Instance, message: StartInstance, work: Work, decision: Decision, settlement: Settlement
+    ) -> None:
+        """The step that a start causes. Events of it that the code has not seen wait for the next execution."""
         events = self._events(instance, work, decision, settlement)
+        again = decision.end is not None and decision.end.status == "ContinuedAsNew"
         self._finish_turn(instance, work, events, decision, settlement)
+        for entry in work.entries[decision.consumed :]:
+            if again and isinstance(entry, EventRaised):
+                event = RaiseEvent(at_us=message.at_us, name=entry.name, input=entry.input, sender=message.sender)
+                settlement.put_back((entry.arrival, entry.sub), event)
+            else:
+                settlement.count("events dropped: the instance ended before it took them")
 
     def _clear(self, instance: Instance, settlement: Settlement) -> int:
         """Remove what an earlier life left; returns the generation of the new one."""

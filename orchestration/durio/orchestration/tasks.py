@@ -48,6 +48,8 @@ class Task(Generic[T_co]):
         self.what = what
         self.position: int | None = None
         """When it finished, in the order of the history; None: not yet."""
+        self.depth = 0
+        """How deep tasks are nested in it."""
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -161,6 +163,7 @@ class CompositeTask(Task[V]):
     def __init__(self, owner: TaskOwner, what: str, members: Sequence[Task[Any]]) -> None:
         super().__init__(owner, what)
         self.members = tuple(members)
+        self.depth = 1 + max((member.depth for member in members), default=0)
 
     def finish(self, position: int, winner: Task[Any] | None) -> None:
         """All that it waits for is there; its members are observed already."""

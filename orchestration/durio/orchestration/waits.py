@@ -174,11 +174,16 @@ class Wait:
 
     def _matters(self, node: _Node) -> bool:
         """Whether what happens to `node` can still be part of what the await returns."""
-        if node is self._root:
-            return True
-        return any(
-            (parent.winner is None or parent.winner is node) and self._matters(parent) for parent in node.parents
-        )
+        seen, todo = {node}, [node]
+        while todo:
+            node = todo.pop()
+            if node is self._root:
+                return True
+            for parent in node.parents:
+                if parent not in seen and (parent.winner is None or parent.winner is node):
+                    seen.add(parent)
+                    todo.append(parent)
+        return False
 
     def _observe(self, node: _Node) -> None:
         task = node.task
