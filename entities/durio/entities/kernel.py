@@ -253,11 +253,11 @@ class Kernel:
                 batch.insert(group, key, record)
             else:
                 batch.put(group, key, record)
-        for key in settlement.timers_cancelled:
-            batch.delete(keys.TIMER, key)
-            self.timers.discard(key)
         for key, timer in settlement.timers:
             self._schedule(key, timer)
+        for key in settlement.timers_cancelled:  # one of this turn may be among them
+            batch.delete(keys.TIMER, key)
+            self.timers.discard(key)
         for arrival, message in settlement.returned:
             batch.put(box, keys.mail(box, MAIL_LANE, *arrival), message)
         for output in settlement.outputs:
@@ -276,9 +276,11 @@ class Kernel:
             if output.key not in self._jobs:
                 return
             self._jobs.discard(output.key)
-            if output.key in batch.fresh:
-                batch.outputs[:] = [o for o in batch.outputs if type(o) is not StartJob or o.key != output.key]
+            fresh = output.key in batch.fresh
             batch.delete(keys.JOB, output.key)
+            if fresh:
+                batch.outputs[:] = [o for o in batch.outputs if type(o) is not StartJob or o.key != output.key]
+                return
         elif type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
             self.requests.answer(output.token[1:], output.answer)
         batch.outputs.append(output)

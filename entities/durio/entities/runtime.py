@@ -190,7 +190,7 @@ class Runtime:
                 self._broken = error
                 raise
         else:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()  # a sealed batch is always finished
         self._in_flight = False
         self._release(self.kernel.committed(batch))
         self.kernel.sweep()

@@ -10,7 +10,6 @@ from durio.orchestration.history import Chunk, Ended, HistoryEvent
 from durio.orchestration.instance import JOB, TIMER, Instance
 from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
-    CHILD,
     FINAL,
     HEAD,
     ORIGIN,
@@ -18,6 +17,7 @@ from durio.orchestration.records import (
     Origin,
     Outcome,
     Snapshot,
+    child_suffix,
     history_suffix,
 )
 from durio.orchestration.refusals import refusal_of
@@ -109,11 +109,10 @@ def terminate(
     head = instance.head
     assert head is not None, "a life goes on"
     if recursive:
-        for child in instance.children:
+        for child in sorted({child.instance for child in instance.children}):
             message = Terminate(at_us=settlement.now_us, reason=reason, parent=instance.address, parent_life=head.life)
             settlement.send(child, message, CONTROL_LANE)
-        instance.children.clear()
-        settlement.cut(CHILD, entity_keys.stop_of(CHILD))
+        forget_children(instance, settlement)
     settlement.rewind = settlement.rewind or instance.holding  # what was held is answered and dropped now
     finish(instance, [], End("Terminated"), settlement, reason=reason, keep_history=keep_history)
 
@@ -146,6 +145,13 @@ def begin_again(instance: Instance, end: End, new_execution: str, settlement: Se
     settlement.put(HEAD, instance.head)
     settlement.put(ORIGIN, instance.origin)
     _drop_code(instance)
+
+
+def forget_children(instance: Instance, settlement: Settlement) -> None:
+    """The children are not this life's any more."""
+    for child in instance.children:
+        settlement.delete(child_suffix(child))
+    instance.children = set()
 
 
 def drop_timers(instance: Instance, settlement: Settlement) -> None:

@@ -62,7 +62,7 @@ class Instance:
     head: Head | None = None
     origin: Origin | None = None
     outcome: Outcome | None = None
-    children: dict[str, Child] = attrs.Factory(dict)
+    children: set[Child] = attrs.Factory(set)
     open: dict[int, tuple[str, bytes]] = attrs.Factory(dict)
     behaviour: Orchestration | None = None
     execution: Execution | None = None
@@ -127,8 +127,7 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
         elif suffix == FINAL:
             instance.outcome = _read(row, decoders.outcome)
         elif suffix[:1] == CHILD:
-            child = _read(row, decoders.child)
-            instance.children[child.instance] = child
+            instance.children.add(_read(row, decoders.child))
     instance.complete = not instance.alive or (instance.head is not None and instance.head.chunks == 0)
     return instance
 

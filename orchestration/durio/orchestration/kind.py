@@ -158,6 +158,8 @@ class InstanceKind:
             message = mail[1]
             if isinstance(message, StartInstance):
                 return Taken([mail], self._judged(actor, message, mail))
+            if isinstance(message, StartDue) and message.life != head.life:
+                return Taken([mail], Work("refuse"))
             if isinstance(message, StartDue) and not head.suspended and actor.behaviour is not None:
                 return Taken([mail], self._begin(actor, actor.behaviour, head.execution))
             if isinstance(message, RaiseEvent) and message.reply:

@@ -79,8 +79,8 @@ def _child(instance: Instance, execution: str, action: ChildStarted, settlement:
     )
     settlement.send(action.instance, message)
     child = Child(action.instance, execution, action.id)
-    instance.children[action.instance] = child
-    settlement.put(child_suffix(action.instance), child)
+    instance.children.add(child)
+    settlement.put(child_suffix(child), child)
     instance.note(action)
     return action
 

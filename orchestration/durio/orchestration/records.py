@@ -69,7 +69,10 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A sub-orchestration that has not ended: which execution and action of its parent started it."""
+    """A sub-orchestration that has not ended: its id, and which execution and action of its parent started it.
+
+    One id may stand for several: a second one that is going to be refused must not hide the one that runs.
+    """
 
     instance: str
     execution: str
@@ -91,9 +94,10 @@ CHILD: Final = b"c"
 HISTORY: Final = b"h"
 
 
-def child_suffix(instance_id: str) -> bytes:
+def child_suffix(child: Child) -> bytes:
     """Where the row of a child lies. A digest: the key holds the parent's id already, and keys have a limit."""
-    return CHILD + hashlib.blake2b(instance_id.encode(), digest_size=24).digest()
+    named = f"{child.instance}\0{child.execution}\0{child.action}"
+    return CHILD + hashlib.blake2b(named.encode(), digest_size=24).digest()
 
 
 def history_suffix(generation: int, chunk: int = 0) -> bytes:

@@ -15,16 +15,16 @@ from durio.orchestration.acceptance import (
     taken_id,
 )
 from durio.orchestration.decision import Decision
-from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, terminate, write_turn
+from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, forget_children, terminate, write_turn
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
 from durio.orchestration.messages import ChildDone, RaiseEvent, Resume, StartDue, Suspend, Terminate
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
-    CHILD,
     FINAL,
     HISTORY,
     ORIGIN,
+    Child,
     Head,
     Origin,
     child_suffix,
@@ -125,10 +125,10 @@ class Settling:
             finish(instance, events, end, settlement)
 
     def _child_done(self, instance: Instance, message: ChildDone, settlement: Settlement) -> None:
-        child = instance.children.get(message.instance)
-        if child is not None and (child.execution, child.action) == (message.execution, message.action):
-            del instance.children[message.instance]
-            settlement.delete(child_suffix(message.instance))
+        child = Child(message.instance, message.execution, message.action)
+        if child in instance.children:
+            instance.children.discard(child)
+            settlement.delete(child_suffix(child))
 
     # Starts
 
@@ -222,10 +222,10 @@ class Settling:
         if head is None:
             return 1
         settlement.cut(HISTORY, history_suffix(head.generation + 1))
-        settlement.cut(CHILD, entity_keys.stop_of(CHILD))
         settlement.delete(FINAL)
+        forget_children(instance, settlement)
         cancel_jobs(instance, settlement)
-        instance.children, instance.open, instance.outcome = {}, {}, None
+        instance.open, instance.outcome = {}, None
         return head.generation + 1
 
     def _hold_events(self, key: bytes, message: StartInstance, settlement: Settlement) -> None:
