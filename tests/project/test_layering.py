@@ -59,6 +59,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "catalog",
         "kernel",
         "waiters",
+        "switching",
         "runtime",
     ),
     "orchestration": (

@@ -107,6 +107,7 @@ class EntityKind:
             size += len(operation.input or b"") + _OPERATION_BYTES
             if behaviour.is_async(operation.name):
                 break
+        taken.full = size >= TURN_BYTES_MAX
         return taken if taken.mails else None
 
     def decide(self, actor: Entity, taken: Taken[list[Operation]], now_us: int) -> list[Outcome] | Deferred:

@@ -45,6 +45,9 @@ class SystemEnv:
 
     clock_read_s: float = CLOCK_READ_S
 
+    def __init__(self) -> None:
+        self._commits = trio.CapacityLimiter(1)  # Trio's own may be used up by threads that wait for a commit
+
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
@@ -53,7 +56,7 @@ class SystemEnv:
 
     async def run_commit(self, commit: Callable[[], T]) -> T:
         with trio.CancelScope(shield=True):
-            return await trio.to_thread.run_sync(commit)
+            return await trio.to_thread.run_sync(commit, limiter=self._commits)
         raise AssertionError("nobody cancels this scope, so it swallows nothing")
 
     async def run_blocking(self, call: Callable[[], T], limiter: trio.CapacityLimiter) -> T:

@@ -24,7 +24,7 @@ from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, Tomb
 from durio.entities.requests import Requests
 from durio.entities.settlement import Settlement
 from durio.entities.timers import Timers
-from durio.storage import StorageError, Store
+from durio.storage import CorruptRecord, Store
 
 logger = logging.getLogger("durio.entities")
 
@@ -170,15 +170,17 @@ class Kernel:
         """Give the actor that waits longest its turn; returns its address."""
         address = self._runnable.popleft()
         self._queued.discard(address)
+        if address in self.held:
+            return address
         try:
             activation = self._activate(address)
-        except (StorageError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            activation.runnable = False
+            if activation.pinned is None:
+                self._run(activation)
+        except (CorruptRecord, msgspec.MsgspecError) as error:
             self.held[address] = error
+            self.catalog.drop(address)
             logger.exception("%s is held: what is on disk cannot be read", address)
-            return address
-        activation.runnable = False
-        if activation.pinned is None:
-            self._run(activation)
         return address
 
     def settle_offer(self, address: str, number: int, decision: Any) -> bool:
@@ -226,7 +228,7 @@ class Kernel:
                 return
             yields = self._settle(activation, taken, decision)
             left -= len(taken.mails) or left  # a turn without mail is one of its own
-            if yields:
+            if yields or taken.full:
                 break
         if activation.mailbox:
             self._wake(activation.address, activation)

@@ -21,6 +21,8 @@ class Taken(Generic[A]):
     mails: list[Mail]
     work: A
     """What the kind made of the messages: its own."""
+    full: bool = False
+    """Whether it holds so many bytes that the actor goes to the back of the queue after it (G8)."""
 
 
 @attrs.define(eq=False)

@@ -80,7 +80,11 @@ def digest_of(*parts: object) -> bytes:
 def _check_id(request_id: object) -> None:
     if not isinstance(request_id, str) or not request_id or "\0" in request_id:
         raise InvalidAddress(str(request_id), "a request id is a str that is not empty and holds no NUL")
-    if len(request_id.encode("utf-8", "surrogatepass")) > REQUEST_ID_BYTES_MAX:
+    try:
+        size = len(request_id.encode())
+    except UnicodeEncodeError:
+        raise InvalidAddress(request_id, "a request id holds no lone surrogates") from None
+    if size > REQUEST_ID_BYTES_MAX:
         raise InvalidAddress(request_id, f"a request id has at most {REQUEST_ID_BYTES_MAX} bytes")
 
 

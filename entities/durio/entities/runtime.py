@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from functools import partial
 from typing import Any, Protocol
@@ -15,8 +14,10 @@ from durio.entities.env import Env
 from durio.entities.errors import OperationTimeout
 from durio.entities.failures import Failure
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
-from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, SWITCH_INTERVAL_S, TURNS_MS
+from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, TURNS_MS
 from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Operation
+from durio.entities.requests import SWEEP_MAX
+from durio.entities.switching import ShortSwitchInterval
 from durio.entities.waiters import Bell, Waiters
 from durio.storage import HubClosed, Store
 
@@ -56,7 +57,7 @@ class Runtime:
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
         self._turns_bell, self._commit_bell, self._timer_bell = Bell(), Bell(), Bell()
-        self._flight_bell = Bell()
+        self._landing = trio.lowlevel.ParkingLot()
         self._in_flight = False
         self._ahead_s = 0.0
         self._sleeps_until_us: int | None = None
@@ -117,28 +118,29 @@ class Runtime:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until `stop` is called, or until the hub breaks; then everything is closed, the store too."""
-        interval_s = sys.getswitchinterval()
-        sys.setswitchinterval(min(interval_s, SWITCH_INTERVAL_S))
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                nursery.start_soon(self._run_turns)
-                nursery.start_soon(self._run_commits)
-                nursery.start_soon(self._run_timers)
-                self._commit_bell.ring()
-                task_status.started()
-                await self._stop.wait()
-                with trio.move_on_after(OPERATION_GRACE_S):
-                    while self._operations:
-                        await self._operation_bell.wait()
-                self._interrupting = True
-                nursery.cancel_scope.cancel()
+            with ShortSwitchInterval():
+                await self._serve(task_status)
         except BaseException as error:
             self._broken = self._broken or (None if isinstance(error, trio.Cancelled) else error)
             raise
         finally:
-            sys.setswitchinterval(interval_s)
             await self._close()
+
+    async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._run_turns)
+            nursery.start_soon(self._run_commits)
+            nursery.start_soon(self._run_timers)
+            self._commit_bell.ring()
+            task_status.started()
+            await self._stop.wait()
+            with trio.move_on_after(OPERATION_GRACE_S):
+                while self._operations:
+                    await self._operation_bell.wait()
+            self._interrupting = True
+            nursery.cancel_scope.cancel()
 
     async def _close(self) -> None:
         self._stop.set()
@@ -168,7 +170,7 @@ class Runtime:
             self._check_timers()
             self._ahead_s += spent
             if self._in_flight and self._ahead_s >= slice_s:
-                await self._flight_bell.wait()
+                await self._landing.park()
             else:
                 await trio.lowlevel.checkpoint()
 
@@ -195,20 +197,18 @@ class Runtime:
         self._release(self.kernel.committed(batch))
         self.kernel.sweep()
         self.kernel.collect(self._idle_us)
-        self._flight_bell.ring()
+        self._landing.unpark_all()
 
     async def _run_timers(self) -> None:
         kernel, env = self.kernel, self.env
         while True:
             now_us = env.now_us()
-            if kernel.fire_due(now_us):
-                self.poke()
-                await trio.lowlevel.checkpoint()
+            if self._clear_due(now_us):
+                if self._in_flight:
+                    await self._landing.park()
+                else:
+                    await trio.lowlevel.checkpoint()
                 continue
-            if now_us - self._forgot_us >= _FORGET_US:
-                self._forgot_us = now_us
-                if kernel.requests.forget(now_us):
-                    self.poke()
             kernel.collect(self._idle_us)
             self._sleeps_until_us = self._next_us(now_us)
             sleep_s = env.clock_read_s
@@ -216,6 +216,17 @@ class Runtime:
                 sleep_s = min(sleep_s, max(self._sleeps_until_us - now_us, 1) / 1_000_000)
             with trio.move_on_after(sleep_s):
                 await self._timer_bell.wait()
+
+    def _clear_due(self, now_us: int) -> bool:
+        """Fire due timers and forget old request ids, a bounded number; True: there may be more of them."""
+        fired, forgotten = self.kernel.fire_due(now_us), 0
+        if now_us - self._forgot_us >= _FORGET_US:
+            forgotten = self.kernel.requests.forget(now_us)
+            if forgotten < SWEEP_MAX:
+                self._forgot_us = now_us
+        if fired or forgotten:
+            self.poke()
+        return fired > 0 or forgotten == SWEEP_MAX
 
     def _next_us(self, now_us: int) -> int | None:
         due_us, used_us = self.kernel.timers.next_due_us, self.kernel.catalog.oldest_used_us

@@ -50,7 +50,7 @@ class Asking:
         message: Message = build(at_us=self._runtime.env.now_us(), reply="" if tell else token)
         digest = b""
         if request_id is not None:
-            digest = digest_of(build.func.__name__, address, due_us, *sorted(build.keywords.items()))
+            digest = digest_of(build.func.__name__, address, tell, due_us, *sorted(build.keywords.items()))
         answer = await self._runtime.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
         if answer.refusal and answer.failure is not None:
             raise rebuild(answer.failure)

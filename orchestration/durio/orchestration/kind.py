@@ -193,6 +193,7 @@ class InstanceKind:
             taken.mails.append(mail)
             size += size_of(mail)
             mail = mailbox.peek()
+        taken.full = size >= STEP_BYTES_MAX
         return taken
 
     def _begin(self, actor: Instance, behaviour: Orchestration, execution_id: str) -> Work:
