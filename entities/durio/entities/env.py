@@ -23,6 +23,10 @@ class Env(Protocol):
         """How long to sleep at most before the wall clock is read again: it may jump (G28)."""
         ...
 
+    def begin(self, epoch: int) -> None:
+        """A hub is opened, in its `epoch`: ids from now on must not repeat those of an earlier one (G29)."""
+        ...
+
     def now_us(self) -> int:
         """The wall clock, UTC, in microseconds since 1970."""
         ...
@@ -48,6 +52,9 @@ class SystemEnv:
     def __init__(self) -> None:
         self._commits = trio.CapacityLimiter(1)  # Trio's own may be used up by threads that wait for a commit
 
+    def begin(self, epoch: int) -> None:
+        return None
+
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
@@ -72,7 +79,11 @@ class VirtualEnv:
 
     def __init__(self, *, start_us: int = 1_767_225_600_000_000, seed: int = 0) -> None:
         self._start_us = start_us
+        self._seed = seed
         self._random = random.Random(seed)  # ids of a test, no secrets
+
+    def begin(self, epoch: int) -> None:
+        self._random = random.Random(f"{self._seed} {epoch}")
 
     def now_us(self) -> int:
         return self._start_us + round(trio.current_time() * 1_000_000)

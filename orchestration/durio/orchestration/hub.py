@@ -62,6 +62,7 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         )
         activities = ActivityRunner(app.registry, app.payloads, env)
         store = self.open_store()
+        env.begin(store.epoch)
         try:
             kernel = Kernel(
                 store,
