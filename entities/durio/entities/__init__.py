@@ -41,7 +41,7 @@ from durio.entities.messages import (
 from durio.entities.payloads import PayloadError, Payloads
 from durio.entities.registry import EntityRegistry
 from durio.entities.requests import digest_of
-from durio.entities.runtime import JobRunner, Runtime
+from durio.entities.runtime import JobRunner, Runtime, without_cancelled
 from durio.entities.settlement import Settlement
 
 __all__ = [
@@ -105,4 +105,5 @@ __all__ = [
     "suspended_line",
     "to_us",
     "type_name",
+    "without_cancelled",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 import attrs
 import msgspec
@@ -25,8 +26,10 @@ from durio.entities.settlement import Settlement
 
 logger = logging.getLogger("durio.entities")
 
-STATE = b"s"
-_OPERATION_BYTES = 64
+STATE: Final = b"s"
+"""Where the state of an entity lies among its rows."""
+
+_OPERATION_BYTES: Final = 64  # about what a message weighs besides its input
 
 
 class EntityRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

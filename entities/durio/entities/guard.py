@@ -24,7 +24,9 @@ INSTEAD: Final = (
     "use ctx.create_timer, an activity or an async def operation"
 )
 
-_NOT_THE_USER: Final = ("trio", "outcome", "durio", "contextlib", "attr", "attrs")
+_NOT_THE_USERS: Final = frozenset({"trio", "outcome", "durio", "attr", "attrs"}) | (
+    sys.stdlib_module_names - {"__main__"}
+)
 
 
 class _Barrier:
@@ -81,8 +83,7 @@ def caller_line() -> str:
     """`file:line in function` of the innermost frame of user code; empty when no user code is running."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not Guard.run.__code__:
-        name = frame.f_globals.get("__name__", "")
-        if name.partition(".")[0] not in _NOT_THE_USER:
+        if _is_users(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
         frame = frame.f_back
     return ""
@@ -94,11 +95,15 @@ def suspended_line(code: CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, 
     inner: Any = code
     for _ in range(1000):
         frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
-        name = frame.f_globals.get("__name__", "") if frame is not None else "durio"
-        if frame is None or name.partition(".")[0] in ("trio", "durio"):
+        if frame is None or not _is_users(frame):
             break
         here = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
         inner = getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)
         if inner is None:
             break
     return here
+
+
+def _is_users(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] not in _NOT_THE_USERS

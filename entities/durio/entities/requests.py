@@ -38,7 +38,7 @@ class Requests:
 
         Raises `RequestIdReused` for other content, `RequestExpired` for an id that is too old to tell.
         """
-        _check_id(request_id)
+        check_request_id(request_id)
         known = self.find(request_id)
         if known is not None:
             if known.digest != digest:
@@ -77,7 +77,8 @@ def digest_of(*parts: object) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
 
 
-def _check_id(request_id: object) -> None:
+def check_request_id(request_id: object) -> str:
+    """Give a request id back if it can be one. Raises `InvalidAddress`."""
     if not isinstance(request_id, str) or not request_id or "\0" in request_id:
         raise InvalidAddress(str(request_id), "a request id is a str that is not empty and holds no NUL")
     try:
@@ -86,6 +87,7 @@ def _check_id(request_id: object) -> None:
         raise InvalidAddress(request_id, "a request id holds no lone surrogates") from None
     if size > REQUEST_ID_BYTES_MAX:
         raise InvalidAddress(request_id, f"a request id has at most {REQUEST_ID_BYTES_MAX} bytes")
+    return request_id
 
 
 def _time_of_uuid7_us(request_id: str) -> int | None:

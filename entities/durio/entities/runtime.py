@@ -16,12 +16,20 @@ from durio.entities.failures import Failure
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
 from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, TURNS_MS
 from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Operation
-from durio.entities.requests import SWEEP_MAX
+from durio.entities.requests import SWEEP_MAX, check_request_id
 from durio.entities.switching import ShortSwitchInterval
 from durio.entities.waiters import Bell, Waiters
 from durio.storage import HubClosed, Store
 
 _FORGET_US = 60_000_000
+
+
+def without_cancelled(error: BaseException) -> bool:
+    """Whether what user code raised while it was cancelled is its own affair: errors, maybe beside `Cancelled`."""
+    if isinstance(error, BaseExceptionGroup):
+        rest = error.split(trio.Cancelled)[1]
+        return rest is not None and isinstance(rest, Exception)
+    return isinstance(error, Exception)
 
 
 class JobRunner(Protocol):
@@ -72,9 +80,9 @@ class Runtime:
     # What clients use
 
     def token(self, request_id: str | None) -> str:
-        """A reply token: a fresh one, or that of the request id."""
+        """A reply token: a fresh one, or that of the request id. Raises `InvalidAddress` for an unusable id."""
         if request_id is not None:
-            return REQUEST_TOKEN + request_id
+            return REQUEST_TOKEN + check_request_id(request_id)
         self._tokens += 1
         return f"c{self.store.epoch}.{self._tokens}"  # messages of earlier owners carry tokens too
 
@@ -235,8 +243,8 @@ class Runtime:
         return min(moments, default=None)
 
     def _check_timers(self) -> None:
-        due_us = self.kernel.timers.next_due_us
-        if due_us is not None and (self._sleeps_until_us is None or due_us < self._sleeps_until_us):
+        next_us = self._next_us(self.env.now_us())
+        if next_us is not None and (self._sleeps_until_us is None or next_us < self._sleeps_until_us):
             self._timer_bell.ring()
 
     # What leaves
@@ -266,7 +274,9 @@ class Runtime:
         try:
             with scope:
                 outcome = await self._entities.run_async(actor, operation, self.env.now_us())
-        except Exception as error:  # cleanup that raised while it was cancelled
+        except BaseException as error:  # cleanup may raise while it is cancelled, by us or because the hub closes
+            if not without_cancelled(error):
+                raise
             outcome = Outcome(actor.state, failure=Failure.of(error))
         if outcome is None or (scope.cancel_called and outcome.failure is not None):
             outcome = Outcome(actor.state, failure=Failure.of(OperationTimeout(operation.name, timeout_s or 0.0)))

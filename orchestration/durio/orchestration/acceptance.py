@@ -22,7 +22,7 @@ from durio.orchestration.history import (
     TimerFired,
 )
 from durio.orchestration.instance import Instance
-from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, TimerDue
+from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, Terminate, TimerDue
 from durio.orchestration.refusals import refusal_of
 from durio.orchestration.registry import Orchestration
 
@@ -112,6 +112,12 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     if isinstance(message, ChildDone):
         return ChildCompleted(action, message.result) if failure is None else ChildFailed(action, failure)
     return ActivityCompleted(action, message.result) if failure is None else ActivityFailed(action, failure)
+
+
+def is_child_of(instance: Instance, message: Terminate) -> bool:
+    """Whether the life that goes on is the child that a parent wants to terminate."""
+    parent = None if instance.origin is None else instance.origin.parent
+    return parent is not None and (parent.address, parent.life) == (message.parent, message.parent_life)
 
 
 def size_of(mail: Mail) -> int:

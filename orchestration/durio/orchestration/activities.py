@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import attrs
 import trio
 
-from durio.entities import Env, Failure, Job, Message, Payloads
+from durio.entities import Env, Failure, Job, Message, Payloads, without_cancelled
 from durio.orchestration.errors import ActivityTimeout, NoActivity
 from durio.orchestration.messages import ActivityDone
 from durio.orchestration.registry import Activity, Registry
@@ -136,7 +136,9 @@ class ActivityRunner:
         try:
             with scope:
                 done = await self._timed(job, activity, context)
-        except Exception as error:  # cleanup that raised while it was cancelled
+        except BaseException as error:  # cleanup may raise while it is cancelled, by us or because the hub closes
+            if not without_cancelled(error):
+                raise
             logger.warning("activity %r of %s was cancelled, and raised", job.name, job.address, exc_info=error)
         finally:
             context.cancelled = context.cancelled or done is None

@@ -141,9 +141,11 @@ class Execution:
         self._expected = expected
         self.feed(entry)
         if self.broken is None and expected:
-            self._differs(describe(expected[0]), "to end here" if self.end is not None else "nothing more")
+            self._differs(
+                describe(expected[0]), "to end here" if self.end is not None else "nothing more", self._line()
+            )
         elif self.broken is None and self.end is not None:
-            self._differs("no end yet", f"to end as {self.end.status}")
+            self._differs("no end yet", f"to end as {self.end.status}", self._line())
         if self.broken is not None:
             self.end = End("Failed", failure=Failure.of(self.broken))
 
@@ -255,10 +257,10 @@ class Execution:
         if self.dead or self._expected is None:
             return None
         if not self._expected:
-            raise self._differs("nothing more", describe(action))
+            raise self._differs("nothing more", describe(action), caller_line())
         recorded = self._expected.popleft()
         if not same_action(recorded, action):
-            raise self._differs(describe(recorded), describe(action))
+            raise self._differs(describe(recorded), describe(action), caller_line())
         return recorded  # type: ignore[return-value]  # same_action: the types are equal
 
     def _record(self, action: Action) -> None:
@@ -274,13 +276,14 @@ class Execution:
         if self._steps > STEPS_MAX:
             self.broken = TurnTooLong(self.instance_id, STEPS_MAX)
 
-    def _differs(self, expected: str, actual: str) -> NonDeterminismError:
-        error = NonDeterminismError(
-            self.instance_id, expected, actual, caller_line() or self.where() or self.behaviour.line
-        )
+    def _differs(self, expected: str, actual: str, where: str) -> NonDeterminismError:
+        error = NonDeterminismError(self.instance_id, expected, actual, where)
         if self.broken is None:
             self.broken = error
         return error
+
+    def _line(self) -> str:
+        return self.where() or self.behaviour.line
 
     def _on_started(self, entry: Started) -> None:
         self.started = entry
@@ -309,7 +312,8 @@ class Execution:
     def _on_timer(self, entry: TimerFired) -> None:
         task = self.open.pop(entry.id, None)
         if isinstance(task, RetryTask):
-            self._guarded(task.resume)
+            self._guarded(task.resume, self.position)
+            self._finished(task)
         elif task is not None:
             task.arrive(self.position, None)
             self._finished(task)

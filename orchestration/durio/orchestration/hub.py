@@ -138,7 +138,11 @@ def _holds_cancelled(error: BaseException) -> bool:
 
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one error inside nested groups, if it is one: users of a hub should not have to dig for it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    leaves = _leaves(group)
+    return leaves[0] if len({id(leaf) for leaf in leaves}) == 1 else group
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

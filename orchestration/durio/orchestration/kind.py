@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from durio.entities import Directory, Mail, Mailbox, Message, Payloads, Settlement, StartInstance, Taken, View
 from durio.entities import keys as entity_keys
-from durio.orchestration.acceptance import Work, entry_of, judge, size_of
+from durio.orchestration.acceptance import Work, entry_of, is_child_of, judge, size_of
 from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
-from durio.orchestration.messages import ContinueAsNew, RaiseEvent, StartDue, TimerDue, message_decoder
+from durio.orchestration.messages import ContinueAsNew, RaiseEvent, StartDue, Terminate, TimerDue, message_decoder
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.settling import Settling
 
@@ -66,8 +66,7 @@ class InstanceKind:
     def take(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
         if actor.execution is not None and actor.execution.end is not None:
             return Taken([], Work("end"))
-        control = mailbox.peek_control()
-        if control is not None and (actor.alive or mailbox.peek() is None):
+        if _control_first(actor, mailbox):
             return Taken([mailbox.pop_control()], Work("control"))
         if not actor.alive:
             return self._take_dead(actor, mailbox)
@@ -229,6 +228,19 @@ class InstanceKind:
                 work.entries.extend(_events_of(message, mail))
         work.mail_of = [0] * len(work.entries)
         return work
+
+
+def _control_first(actor: Instance, mailbox: Mailbox) -> bool:
+    """Whether terminate, suspend or resume comes next: before all mail, but after the start of its own life (G26)."""
+    control = mailbox.peek_control()
+    if control is None:
+        return False
+    message, mail = control[1], mailbox.peek()
+    theirs = isinstance(message, Terminate) and message.parent and not is_child_of(actor, message)
+    if actor.alive and not theirs:
+        return True
+    # Its life has not begun here: an unread start that came before it may begin it.
+    return mail is None or entity_keys.mail_arrival(control[0]) < entity_keys.mail_arrival(mail[0])
 
 
 def _events_of(message: StartInstance, mail: Mail) -> list[EventRaised]:

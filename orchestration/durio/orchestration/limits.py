@@ -25,7 +25,7 @@ ROOT_BYTES_MAX: Final = 100
 EVENT_NAME_BYTES_MAX: Final = 1024
 """Longest name of an external event, in UTF-8."""
 
-DUE_US_MAX: Final = 253_402_300_799_000_000
+DUE_US_MAX: Final = 253_402_300_799_999_999
 """The last moment a datetime can name, in microseconds since 1970."""
 
 SLOW_STEP_MS: Final = 100.0

@@ -17,7 +17,14 @@ from durio.entities import (
     storable,
     type_name,
 )
-from durio.orchestration.errors import ActionRefused, InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+from durio.orchestration.errors import (
+    ActionRefused,
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    NonDeterminismError,
+    TurnTooLong,
+)
 
 REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
     {
@@ -60,4 +67,6 @@ def rebuild(failure: Failure) -> Exception:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether an error at a call is a refusal that history records (G19)."""
-    return isinstance(error, DurioError | ValueError | TypeError)
+    return isinstance(error, DurioError | ValueError | TypeError) and not isinstance(
+        error, NonDeterminismError | TurnTooLong
+    )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
 
 from durio.entities import Failure
+from durio.orchestration.refusals import is_refusal
 from durio.orchestration.tasks import ActionTask, Decode, TaskOwner
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and value <= 0:
-        raise ValueError(f"{attribute.name}={value!r} must be greater than 0")
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{attribute.name}={value!r} must be a number greater than 0")
 
 
 @attrs.frozen
@@ -29,7 +31,7 @@ class RetryOptions:
     """
 
     first_retry_interval_in_milliseconds: int = attrs.field(validator=_positive)
-    max_number_of_attempts: int = attrs.field(validator=_positive)
+    max_number_of_attempts: int = attrs.field(validator=[attrs.validators.instance_of(int), _positive])
     backoff_coefficient: float = attrs.field(default=1.0, kw_only=True, validator=_positive)
     max_retry_interval_in_milliseconds: int | None = attrs.field(default=None, kw_only=True, validator=_positive)
     retry_timeout_in_milliseconds: int | None = attrs.field(default=None, kw_only=True, validator=_positive)
@@ -89,7 +91,12 @@ class RetryTask(ActionTask[T_co]):
         else:
             self.action = self._pause(self, delay_us)
 
-    def resume(self) -> None:
-        """The pause is over."""
+    def resume(self, position: int) -> None:
+        """The pause is over. What refuses the next attempt ends the call, as its failure."""
         self._number += 1
-        self.action = self._attempt(self, self._number)
+        try:
+            self.action = self._attempt(self, self._number)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self.fail(position, error)

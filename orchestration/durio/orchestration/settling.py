@@ -11,6 +11,7 @@ from durio.orchestration.acceptance import (
     Work,
     absent,
     child_failure,
+    is_child_of,
     refuse,
     taken_id,
 )
@@ -255,10 +256,7 @@ class Settling:
                 settlement.answer(message.reply, refuse(absent(instance)))
             return
         if isinstance(message, Terminate):
-            parent = origin.parent
-            if message.parent and (
-                parent is None or (parent.address, parent.life) != (message.parent, message.parent_life)
-            ):
+            if message.parent and not is_child_of(instance, message):
                 return
             terminate(instance, message.reason, message.recursive, settlement)
         elif isinstance(message, Suspend | Resume):

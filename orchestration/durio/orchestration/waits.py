@@ -27,9 +27,9 @@ class Events:
         """The events of a name, the oldest first."""
         return self._by_name.get(name, ())
 
-    def take(self, name: str, arrived: Arrived) -> None:
-        """The code observed this one."""
-        self._by_name[name].remove(arrived)
+    def take_oldest(self, name: str) -> Arrived:
+        """The code observes the oldest event of a name."""
+        return self._by_name[name].popleft()
 
     def unobserved(self) -> list[EventRaised]:
         """All that is left, in the order of arrival."""
@@ -54,18 +54,22 @@ class _Node:
 class Wait:
     """One await of one task.
 
-    Guarantees: the oldest unobserved event of a name is offered to the first created waiter inside the awaited task
-    that can still matter; nothing is taken before `observe`; the cost of a message is O(1), not O(members).
+    Guarantees: of the waiters inside the awaited task that can still matter, the k-th created is offered the k-th
+    unobserved event of its name; nothing is taken before `observe`, and then in this order; the cost of a message is
+    O(1), not O(members), unless choices are nested in it.
     """
 
-    __slots__ = ("_events", "_leaves", "_offers", "_root", "_waiters", "position")
+    __slots__ = ("_arrived", "_events", "_fell", "_leaves", "_next", "_plain", "_root", "_waiters", "position")
 
     def __init__(self, task: Task[Any], events: Events) -> None:
         self.position = 0
         self._events = events
         self._leaves: dict[Task[Any], _Node] = {}
-        self._offers: dict[_Node, Arrived] = {}
         self._waiters: dict[str, list[_Node]] = {}
+        self._arrived: dict[str, int] = {}
+        self._next: dict[str, int] = {}
+        self._fell = False
+        self._plain = True
         self._root = self._build(task)
         self._begin()
 
@@ -84,27 +88,38 @@ class Wait:
         node = self._leaves.get(task)
         if node is not None and task.position is not None:
             self._make_ready(node, task.position)
+            self._offer_anew(task.position)
 
     def arrived(self, position: int, event: EventRaised) -> None:
         """An event arrived just now."""
         name = event.name.casefold()
         if name in self._waiters:
-            self._offer(name, (position, event), position)
+            self._offer(name, position)
 
     def observe(self) -> None:
         """The code goes on: what it sees now is taken, and finished for good."""
-        self._observe(self._root)
+        seen: dict[_Node, None] = {}
+        self._collect(self._root, seen)
+        waiters = [node.task for node in seen if isinstance(node.task, EventTask)]
+        for waiter in sorted(waiters, key=_creation):
+            position, event = self._events.take_oldest(waiter.name)
+            waiter.take(position, event)
+        for node in reversed(seen):
+            task = node.task
+            if isinstance(task, CompositeTask) and task.position is None:
+                task.finish(self.position, None if node.winner is None else node.winner.task)
 
     def _build(self, task: Task[Any]) -> _Node:
         root = _Node(task)
         self._leaves[task] = root
-        todo = [root]
+        todo = deque([root])  # in the order of the arguments: of what is ready at once the first counts
         while todo:
-            node = todo.pop()
+            node = todo.popleft()
             task = node.task
             if task.position is not None:
                 continue
             if isinstance(task, CompositeTask):
+                self._plain = self._plain and (node is root or not isinstance(task, AnyTask))
                 for member in task.members:
                     inner = self._leaves.get(member)
                     if inner is None:
@@ -119,22 +134,23 @@ class Wait:
 
     def _begin(self) -> None:
         """Take in all that is finished already, in the order in which it happened."""
-        happened: list[tuple[int, int, _Node | str, EventRaised | None]] = []
+        happened: list[tuple[int, int, _Node | str]] = []
         for number, (task, node) in enumerate(self._leaves.items()):
             if task.position is not None:
-                happened.append((task.position, number, node, None))
+                happened.append((task.position, number, node))
             elif isinstance(task, AllTask) and not task.members:
-                happened.append((0, number, node, None))
+                happened.append((0, number, node))
         for name, nodes in self._waiters.items():
-            nodes.sort(key=_creation)
-            happened.extend((position, 0, name, event) for position, event in self._events.of(name))
+            nodes.sort(key=lambda node: _creation(node.task))
+            happened.extend((position, 0, name) for position, _ in self._events.of(name))
         if len(happened) > 1:
             happened.sort(key=lambda item: item[:2])
-        for position, _, subject, event in happened:
+        for position, _, subject in happened:
             if isinstance(subject, _Node):
                 self._make_ready(subject, position)
-            elif event is not None:
-                self._offer(subject, (position, event), position)
+                self._offer_anew(position)
+            else:
+                self._offer(subject, position)
             if self._root.ready:
                 return
 
@@ -149,28 +165,48 @@ class Wait:
                 continue
             if isinstance(parent.task, AnyTask):
                 parent.winner = node
+                self._fell = True
                 self._make_ready(parent, position)
-                self._release(position)
             else:
                 parent.missing -= 1
                 if parent.missing == 0:
                     self._make_ready(parent, position)
 
-    def _offer(self, name: str, arrived: Arrived, position: int) -> None:
-        for node in self._waiters[name]:
-            if node not in self._offers and self._matters(node):
-                self._offers[node] = arrived
-                self._make_ready(node, position)
-                return
-
-    def _release(self, position: int) -> None:
-        """An inner choice fell: events offered to its losers go to others who wait."""
-        if self._root.ready:
+    def _offer(self, name: str, position: int) -> None:
+        """One more event of that name is there."""
+        self._arrived[name] = self._arrived.get(name, 0) + 1
+        if not self._plain:
+            self._match(name, position)
+            self._offer_anew(position)
             return
-        for node in [node for node in self._offers if not self._matters(node)]:
-            arrived = self._offers.pop(node)
-            assert isinstance(node.task, EventTask), "only event waiters are offered events"
-            self._offer(node.task.name, arrived, position)
+        waiters, number = self._waiters[name], self._next.get(name, 0)
+        self._next[name] = number + 1
+        if number < len(waiters):
+            self._make_ready(waiters[number], position)
+
+    def _offer_anew(self, position: int) -> None:
+        """Inner choices fell: events that were offered to their losers go to others who wait."""
+        while self._fell and not self._root.ready:
+            self._fell = False
+            for name in self._arrived:
+                self._match(name, position)
+
+    def _match(self, name: str, position: int) -> None:
+        """Offer the events of a name to the waiters that matter, in the order of their creation."""
+        changed = True
+        while changed and not self._root.ready:
+            changed = False
+            left = self._arrived[name]
+            for node in self._waiters[name]:
+                if left == 0:
+                    return
+                if not self._matters(node):
+                    continue
+                left -= 1
+                if not node.ready:
+                    self._make_ready(node, position)
+                    changed = True  # and with it, maybe, what matters
+                    break
 
     def _matters(self, node: _Node) -> bool:
         """Whether what happens to `node` can still be part of what the await returns."""
@@ -185,24 +221,21 @@ class Wait:
                     todo.append(parent)
         return False
 
-    def _observe(self, node: _Node) -> None:
-        task = node.task
-        if task.position is not None:
-            return
-        if isinstance(task, EventTask):
-            arrived = self._offers[node]
-            self._events.take(task.name, arrived)
-            task.take(arrived[0], arrived[1])
-        elif isinstance(task, AnyTask):
-            assert node.winner is not None, "a ready choice has a winner"
-            self._observe(node.winner)
-            task.finish(self.position, node.winner.task)
-        elif isinstance(task, CompositeTask):
-            for member in node.members:
-                self._observe(member)
-            task.finish(self.position, None)
+    def _collect(self, root: _Node, seen: dict[_Node, None]) -> None:
+        """The tasks that the code observes, each before those inside it."""
+        todo = [root]
+        while todo:
+            node = todo.pop()
+            if node.task.position is not None:
+                continue
+            seen.pop(node, None)  # one that is inside several must come behind all of them
+            seen[node] = None
+            if node.winner is not None:
+                todo.append(node.winner)
+            elif not isinstance(node.task, AnyTask):
+                todo.extend(node.members)
 
 
-def _creation(node: _Node) -> int:
-    assert isinstance(node.task, EventTask), "waiters wait for events"
-    return node.task.number
+def _creation(task: Task[Any]) -> int:
+    assert isinstance(task, EventTask), "waiters wait for events"
+    return task.number
