@@ -222,7 +222,7 @@ def test_dataclasses_in_plain_lists_come_back_typed(values: list[Point]) -> None
         (collections.Counter("aab"), collections.Counter[str]),
         ({UUID(int=1): 2}, dict[UUID, int]),
         ({Size.S: 2}, dict[Size, int]),
-        (Place(datetime(2020, 1, 1), "x"), Place),
+        (Place(datetime(2020, 1, 1), "x"), Place),  # noqa: DTZ001  # a naive one round-trips too
         ({"title": "x", "released": date(2020, 1, 1)}, Movie),
         (Box(3), Box[int]),
         (Box(Point(1.0)), Box[Point]),
@@ -311,7 +311,7 @@ def deep(levels: int) -> list[Any]:
         Order,
         Either("a"),
         Mixed({1: 2}),
-        Day(datetime(2020, 1, 1)),
+        Day(datetime(2020, 1, 1)),  # noqa: DTZ001  # its time would be lost
         Day("2020-01-01"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         10**5000,
     ],

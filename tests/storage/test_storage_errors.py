@@ -45,7 +45,7 @@ def test_every_error_is_in_this_test() -> None:
     assert {type(error) for error in EVERY_ERROR} == set(StorageError.__subclasses__())
 
 
-@pytest.mark.parametrize("error", (*EVERY_ERROR, SimulatedCrash(3, "after")), ids=repr)
+@pytest.mark.parametrize("error", [*EVERY_ERROR, SimulatedCrash(3, "after")], ids=repr)
 def test_an_error_survives_pickling_with_its_facts(error: BaseException) -> None:
     """An error that crosses a process keeps type, attributes and message."""
     copy = pickle.loads(pickle.dumps(error))

@@ -117,7 +117,8 @@ def test_a_second_owner_in_the_same_process_is_refused_with_the_pid(tmp_path: Pa
 def test_a_second_owner_in_another_process_is_refused_until_the_first_dies(tmp_path: Path) -> None:
     """G1: `HubInUse` names the process; its death, by kill -9, frees the hub at once."""
     with start(HOLDER, tmp_path) as owner:
-        assert owner.stdout is not None and owner.stdout.readline() == "open\n"
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "open\n"
         with pytest.raises(HubInUse) as caught:
             LmdbStore.open(tmp_path)
         assert caught.value.pid == owner.pid
@@ -143,7 +144,8 @@ def test_a_released_lock_names_nobody(tmp_path: Path) -> None:
 def test_a_forked_child_can_use_nothing_and_keeps_no_lock(tmp_path: Path) -> None:
     """G1: every call in the child is `UsedAfterFork`; the owner's death frees the hub."""
     with start(FORKER, tmp_path) as owner:
-        assert owner.stdout is not None and owner.stdin is not None
+        assert owner.stdout is not None
+        assert owner.stdin is not None
         lines = [owner.stdout.readline() for _ in range(6)]
         assert owner.wait() == -9
         assert lines[:5] == ["UsedAfterFork True\n"] * 5
@@ -176,7 +178,8 @@ def test_kill_9_keeps_a_prefix_of_commits_with_all_acknowledged_ones(tmp_path: P
         with LmdbStore.open(tmp_path) as store:
             last = store.last_commit
             assert last - (numbers[-1] if numbers else last) in (0, 1)
-            assert store.has_commit(last) and not store.has_commit(last + 1)
+            assert store.has_commit(last)
+            assert not store.has_commit(last + 1)
             rows = [key for key, _ in store.scan(b"a", b"c")]
             assert rows == [side + n.to_bytes(8, "big") for side in (b"a", b"b") for n in range(1, last + 1)], life
             assert store.get(b"last") == (last.to_bytes(8, "big") if last else None)
@@ -214,7 +217,8 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(small_disk: Path) ->
                 store.commit(WriteSet(((b"k%d" % store.last_commit, b"x" * 100_000),)))
         kept = store.last_commit
         assert kept > 10
-        assert store.has_commit(kept) and not store.has_commit(kept + 1)
+        assert store.has_commit(kept)
+        assert not store.has_commit(kept + 1)
         assert len(store.scan(b"")) == kept
         subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
         assert store.commit(WriteSet(((b"more", b"x" * 1_000_000),))) == kept + 1

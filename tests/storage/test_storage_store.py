@@ -143,7 +143,8 @@ def test_a_damaged_record_is_an_error_and_names_its_key(tmp_path: Path) -> None:
         store.commit(WriteSet(((b"a", b"1"), (b"b", b"2"))))
         with store._env.begin(write=True) as txn:
             record = txn.get(b"b")
-            assert record is not None and unseal(b"b", record) == b"2"
+            assert record is not None
+            assert unseal(b"b", record) == b"2"
             txn.put(b"b", record[:-1] + b"3")
         assert store.get(b"a") == b"1"
         assert store.scan(b"", b"b") == [(b"a", b"1")]
@@ -319,10 +320,13 @@ def test_the_environment_is_durable_and_its_lock_file_is_allocated(tmp_path: Pat
     """G32: fsync is on, the map is large, and no later write to the lock file needs room."""
     with LmdbStore.open(tmp_path) as store:
         flags, info = store._env.flags(), store._env.info()
-        assert flags["sync"] and flags["metasync"] and not flags["writemap"]
+        assert flags["sync"]
+        assert flags["metasync"]
+        assert not flags["writemap"]
         assert info["map_size"] == 1 << 40
         stat = os.stat(tmp_path / "0" / "lock.mdb")
-        assert stat.st_size == 65536 and stat.st_blocks * 512 >= 65536
+        assert stat.st_size == 65536
+        assert stat.st_blocks * 512 >= 65536
 
 
 @pytest.mark.parametrize("kind", ["lmdb", "memory"])

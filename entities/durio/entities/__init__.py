@@ -1,6 +1,6 @@
 """Virtual actors on a durable store: mailboxes, turns, commits and timers; entities as the first kind of actor."""
 
-from durio.entities.address import EntityId, check_instance_id, check_text, is_entity, operation_name
+from durio.entities.address import EntityId, check_entity_id, check_instance_id, check_text, is_entity, operation_name
 from durio.entities.changes import View
 from durio.entities.clock import from_us, to_us
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext, NoOperation
@@ -20,6 +20,7 @@ from durio.entities.errors import (
     UnknownOperation,
 )
 from durio.entities.failures import Failure, storable, type_name
+from durio.entities.groups import holds_cancelled, single, without_cancelled
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
 from durio.entities.kernel import Kernel
 from durio.entities.kinds import ActorKind, Deferred, Taken
@@ -41,7 +42,7 @@ from durio.entities.messages import (
 from durio.entities.payloads import PayloadError, Payloads
 from durio.entities.registry import EntityRegistry
 from durio.entities.requests import digest_of
-from durio.entities.runtime import JobRunner, Runtime, without_cancelled
+from durio.entities.runtime import JobRunner, Runtime
 from durio.entities.settlement import Settlement
 
 __all__ = [
@@ -94,13 +95,16 @@ __all__ = [
     "View",
     "VirtualEnv",
     "caller_line",
+    "check_entity_id",
     "check_instance_id",
     "check_text",
     "checked_tags",
     "digest_of",
     "from_us",
+    "holds_cancelled",
     "is_entity",
     "operation_name",
+    "single",
     "storable",
     "suspended_line",
     "to_us",

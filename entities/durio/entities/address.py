@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import attrs
 
 from durio.entities.errors import InvalidAddress
 from durio.entities.limits import ADDRESS_BYTES_MAX
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def check_entity_id(entity_id: object) -> EntityId:
+    """Give an `EntityId` back. Raises `TypeError` for anything else."""
+    if not isinstance(entity_id, EntityId):
+        raise TypeError(f"an entity is named by an EntityId(name, key), not {entity_id!r}")
+    return entity_id
 
 
 def is_entity(address: str) -> bool:
@@ -48,7 +60,7 @@ def _lowered(name: str) -> str:
 def _check_text(text: str, shown: str) -> None:
     if not text:
         raise InvalidAddress(shown, "it is empty")
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
+    if _CONTROL.search(text):
         raise InvalidAddress(shown, "it holds control characters")
     try:
         size = len(text.encode())
@@ -68,6 +80,7 @@ class EntityId:
 
     name: str = attrs.field(converter=_lowered)
     key: str = attrs.field()
+    _address: str = attrs.field(init=False, eq=False, order=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         shown = f"@{self.name}@{self.key}"
@@ -78,6 +91,7 @@ class EntityId:
         if not self.key:
             raise InvalidAddress(shown, "the key of an entity must not be empty")
         _check_text(shown, shown)
+        object.__setattr__(self, "_address", shown)
 
     @classmethod
     def parse(cls, address: str) -> EntityId:
@@ -89,7 +103,7 @@ class EntityId:
         return cls(name, key)
 
     def __str__(self) -> str:
-        return f"@{self.name}@{self.key}"
+        return self._address
 
     def __repr__(self) -> str:
         return f"EntityId({self.name!r}, {self.key!r})"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from durio.entities.address import EntityId, check_instance_id, operation_name
+from durio.entities.address import EntityId, check_entity_id, check_instance_id, operation_name
 from durio.entities.clock import to_us
 from durio.entities.errors import DurioError
 from durio.entities.messages import Message, Operation, StartInstance, checked_tags
@@ -158,7 +158,7 @@ class EntityContext:
 
         Raises `NotRegistered` for an unknown entity name, `PayloadError` for an input that is not JSON.
         """
-        self._directory.entity_name(entity_id.name)
+        self._directory.entity_name(check_entity_id(entity_id).name)
         name = operation_name(operation)
         message = Operation(
             at_us=self._now_us,

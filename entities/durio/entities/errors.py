@@ -130,7 +130,7 @@ class UnknownOperation(DurioError, LookupError):
 
 
 class OperationTimeout(DurioError):
-    """An `async def` operation ran longer than the limit of its entity; it was cancelled and rolled back."""
+    """An `async def` operation took too long; it was cancelled and rolled back. Make it faster or raise `timeout_s`."""
 
     def __init__(self, operation: str, timeout_s: float) -> None:
         super().__init__(operation, timeout_s)

@@ -206,8 +206,13 @@ class Kernel:
         if not self._tombstones:
             return False
         key, tombstone = self._tombstones.popleft()
+        try:
+            rows = self._cut_rows(tombstone.start, tombstone.stop)
+        except CorruptRecord:
+            logger.exception("rows of a cut history stay on disk: they cannot be read")
+            return bool(self._tombstones)
         self.view.filling.delete(keys.TOMBSTONE, key)
-        self._cut(tombstone.start, tombstone.stop)
+        self._cut(tombstone.start, tombstone.stop, rows)
         return bool(self._tombstones)
 
     def _run(self, activation: Activation) -> None:
@@ -242,12 +247,13 @@ class Kernel:
         return settlement.yields
 
     def _apply(self, activation: Activation, settlement: Settlement) -> None:
+        cut = [(start, stop, self._cut_rows(start, stop)) for start, stop in settlement.cuts]  # reads come first
         batch, group, box = self.view.filling, settlement.group, activation.mailbox.prefix
         activation.batch = batch.number
         for key in settlement.consumed:
             batch.delete(box, key)
-        for start, stop in settlement.cuts:
-            self._cut(start, stop)
+        for start, stop, rows in cut:
+            self._cut(start, stop, rows)
         for key, record, fresh in settlement.written:
             if record is None:
                 batch.delete(group, key)
@@ -291,13 +297,16 @@ class Kernel:
         self.view.filling.insert(keys.TIMER, key, timer)
         self.timers.add(key, timer)
 
-    def _cut(self, start: bytes, stop: bytes) -> None:
+    def _cut_rows(self, start: bytes, stop: bytes) -> list[bytes]:
         group = start[: start.index(b"\0") + 1]
-        rows = self.view.scan(group, start, stop, TRASH_BATCH_MAX)
-        for key, _ in rows:
-            self.view.filling.delete(group, key)
+        return [key for key, _ in self.view.scan(group, start, stop, TRASH_BATCH_MAX)]
+
+    def _cut(self, start: bytes, stop: bytes, rows: list[bytes]) -> None:
+        group = start[: start.index(b"\0") + 1]
+        for row in rows:
+            self.view.filling.delete(group, row)
         if len(rows) == TRASH_BATCH_MAX:
-            tombstone = Tombstone(rows[-1][0] + b"\0", stop)
+            tombstone = Tombstone(rows[-1] + b"\0", stop)
             key = keys.TOMBSTONE + self.arrival().to_bytes(8, "big")
             self.view.filling.insert(keys.TOMBSTONE, key, tombstone)
             self._tombstones.append((key, tombstone))

@@ -25,6 +25,9 @@ IDLE_S: Final = 60.0
 TURNS_MS: Final = 2.0
 """CPU time of turns after which the scheduler lets the commit in flight finish: a busy loop starves its thread."""
 
+GATHER_MS: Final = 10.0
+"""CPU time of turns that may go into one batch while more actors are runnable: then it is committed anyway."""
+
 SWITCH_INTERVAL_S: Final = 1e-4
 """`sys.setswitchinterval` while a hub is open: other busy tasks of the user must not starve the commits either."""
 

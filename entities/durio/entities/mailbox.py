@@ -69,12 +69,13 @@ class Mailbox:
 
     def rewind(self) -> None:
         """Read again from the first message that is not deleted: held messages come up once more."""
-        self._control.clear()
-        for key, message in self._rows(self.prefix, self.prefix + bytes((CONTROL_LANE + 1,)), None):
-            self._control.append((key, message))
         self._cursor = self.prefix + bytes((CONTROL_LANE + 1,))
-        self._queue.clear()
-        self._refill()
+        rows = self._rows(self.prefix, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)
+        self._more = len(rows) == MAILBOX_WINDOW_MAX
+        if self._more and rows[-1][0] < self._cursor:
+            rows = self._rows(self.prefix, self._cursor, None)  # all of the control lane is always there
+        self._control = deque(row for row in rows if row[0] < self._cursor)
+        self._queue = deque(row for row in rows if row[0] >= self._cursor)
 
     def _refill(self) -> None:
         rows = self._rows(self._cursor, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)

@@ -132,6 +132,8 @@ def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
     """Give tags back if they can be stored. Raises `TypeError` for anything but text, `ValueError` for too many."""
     if not tags:
         return None
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"tags are a mapping of str to str, not {tags!r}")
     if len(tags) > TAGS_MAX:
         raise ValueError(f"there are at most {TAGS_MAX} tags, not {len(tags)}")
     for name, value in tags.items():

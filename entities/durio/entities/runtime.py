@@ -13,8 +13,9 @@ from durio.entities.entity import Entity, EntityKind, Outcome
 from durio.entities.env import Env
 from durio.entities.errors import OperationTimeout
 from durio.entities.failures import Failure
+from durio.entities.groups import single, without_cancelled
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
-from durio.entities.limits import IDLE_S, OPERATION_GRACE_S, TURNS_MS
+from durio.entities.limits import GATHER_MS, IDLE_S, OPERATION_GRACE_S, TURNS_MS
 from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Operation
 from durio.entities.requests import SWEEP_MAX, check_request_id
 from durio.entities.switching import ShortSwitchInterval
@@ -22,14 +23,6 @@ from durio.entities.waiters import Bell, Waiters
 from durio.storage import HubClosed, Store
 
 _FORGET_US = 60_000_000
-
-
-def without_cancelled(error: BaseException) -> bool:
-    """Whether what user code raised while it was cancelled is its own affair: errors, maybe beside `Cancelled`."""
-    if isinstance(error, BaseExceptionGroup):
-        rest = error.split(trio.Cancelled)[1]
-        return rest is not None and isinstance(rest, Exception)
-    return isinstance(error, Exception)
 
 
 class JobRunner(Protocol):
@@ -68,6 +61,7 @@ class Runtime:
         self._landing = trio.lowlevel.ParkingLot()
         self._in_flight = False
         self._ahead_s = 0.0
+        self._gathered_s = 0.0
         self._sleeps_until_us: int | None = None
         self._forgot_us = 0
         self._operations = 0
@@ -130,7 +124,10 @@ class Runtime:
             with ShortSwitchInterval():
                 await self._serve(task_status)
         except BaseException as error:
-            self._broken = self._broken or (None if isinstance(error, trio.Cancelled) else error)
+            if self._broken is not None:
+                raise self._broken from None  # what else failed, failed because of it
+            found = single(error)
+            self._broken = None if isinstance(found, trio.Cancelled) else found
             raise
         finally:
             await self._close()
@@ -174,6 +171,7 @@ class Runtime:
             while kernel.runnable and spent < slice_s:
                 kernel.run_turn()
                 spent = time.perf_counter() - started
+            self._gathered_s += spent
             self._commit_bell.ring()
             self._check_timers()
             self._ahead_s += spent
@@ -184,7 +182,10 @@ class Runtime:
 
     async def _run_commits(self) -> None:
         while True:
-            if self.kernel.view.filling:
+            # Mail whose turn comes in the same batch never touches the disk, so turns come first, up to a limit.
+            gathered = not self.kernel.runnable or self._gathered_s >= GATHER_MS / 1000
+            if self.kernel.view.filling and gathered:
+                self._gathered_s = 0.0
                 await self._commit()
             else:
                 await self._commit_bell.wait()
@@ -212,10 +213,7 @@ class Runtime:
         while True:
             now_us = env.now_us()
             if self._clear_due(now_us):
-                if self._in_flight:
-                    await self._landing.park()
-                else:
-                    await trio.lowlevel.checkpoint()
+                await self._landing.park()  # the next ones wait for a commit: a million may be due
                 continue
             kernel.collect(self._idle_us)
             self._sleeps_until_us = self._next_us(now_us)

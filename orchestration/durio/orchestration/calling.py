@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
-from durio.entities import EntityId, operation_name, to_us
+from durio.entities import EntityId, check_entity_id, operation_name, to_us
 from durio.orchestration.calls import ActivityCall, ChildCall, once, retried
 from durio.orchestration.engine import Engine, encode_input
 from durio.orchestration.history import EntityCalled, EntitySignaled
@@ -268,8 +268,8 @@ class CallingContext:
 
         Raises `NotRegistered` and `PayloadError` at the call; the task raises `TaskFailedError`.
         """
-        engine, name, address = self._engine, operation_name(operation), str(entity_id)
-        draft = EntityCalled(engine.next_id(), address, name)
+        engine, name, address = self._engine, operation_name(operation), str(check_entity_id(entity_id))
+        draft = EntityCalled(engine.recorder.next_id(), address, name)
 
         def fill() -> EntityCalled:
             engine.registry.entities.get(entity_id.name)
@@ -279,7 +279,7 @@ class CallingContext:
         type_ = expected_type
         if type_ is None:
             type_ = Any if behaviour is None else behaviour.result_type(name)
-        action = engine.request(draft, fill)
+        action = engine.recorder.request(draft, fill)
         what = f"operation {name!r} of {address}"
         decode = partial(self._engine.payloads.decode, type_=type_, what=f"result of {what}")
         task: ActionTask[Any] = ActionTask(engine, what, action.id, decode)
@@ -295,13 +295,13 @@ class CallingContext:
         signal_time: datetime | None = None,
     ) -> None:
         """Send a signal, delivered at `signal_time` (aware) if given. Raises `NotRegistered` and `PayloadError`."""
-        engine, name, address = self._engine, operation_name(operation), str(entity_id)
+        engine, name, address = self._engine, operation_name(operation), str(check_entity_id(entity_id))
         due_us = None if signal_time is None else to_us(signal_time, "signal_time")
-        draft = EntitySignaled(engine.next_id(), address, name)
+        draft = EntitySignaled(engine.recorder.next_id(), address, name)
 
         def fill() -> EntitySignaled:
             engine.registry.entities.get(entity_id.name)
             data = encode_input(self._engine, input, f"input of {name!r}")
             return EntitySignaled(draft.id, address, name, data, due_us)
 
-        engine.request(draft, fill)
+        engine.recorder.request(draft, fill)

@@ -55,16 +55,18 @@ class ActivityCall:
     def attempt(self, task: ActionTask[Any], number: int) -> int:
         """Start attempt `number` (from 1); its result is for `task`. Returns the id of the action."""
         engine = self.engine
-        action = engine.next_id()
+        action = engine.recorder.next_id()
         if not self.key and engine.started is not None:
             self.key = f"{engine.instance_id}:{engine.started.execution}:{action}"
 
         def fill() -> ActivityScheduled:
-            engine.registry.activity(self.which)
+            found = engine.registry.activity(self.which)
+            if self.input_ is not None and not found.takes_input:
+                raise TypeError(f"{self.what} takes no input")
             data = encode_input(engine, self.input_, f"input of {self.what}")
             return ActivityScheduled(action, self.name, data, self.key, number, self.timeout_ms, self.tags)
 
-        engine.request(ActivityScheduled(action, self.name), fill)
+        engine.recorder.request(ActivityScheduled(action, self.name), fill)
         task.action = action
         engine.open[action] = task
         return action
@@ -107,7 +109,7 @@ class ChildCall:
     def attempt(self, task: ActionTask[Any], _number: int) -> int:
         """Start a child; its output is for `task`. Returns the id of the action."""
         engine = self.engine
-        action = engine.next_id()
+        action = engine.recorder.next_id()
         child = self.instance_id
         if child is None and engine.started is not None:
             child = f"{engine.root()}:{engine.started.execution}:{action}"
@@ -121,7 +123,7 @@ class ChildCall:
             data = encode_input(engine, self.input_, f"input of {self.what}")
             return ChildStarted(action, child, self.name, found.version, data, self.tags)
 
-        engine.request(ChildStarted(action, child, self.name), fill)
+        engine.recorder.request(ChildStarted(action, child, self.name), fill)
         task.action = action
         engine.open[action] = task
         return action
@@ -138,7 +140,7 @@ def retried(engine: Engine, call: ActivityCall | ChildCall, options: RetryOption
     """Attempts as `options` say, with durable timers between them."""
 
     def pause(task: RetryTask[Any], delay_us: int) -> int:
-        timer = engine.ask(TimerSet(engine.next_id(), min(engine.clock_us + delay_us, DUE_US_MAX)))
+        timer = engine.recorder.ask(TimerSet(engine.recorder.next_id(), min(engine.clock_us + delay_us, DUE_US_MAX)))
         engine.open[timer.id] = task
         return timer.id
 

@@ -23,6 +23,7 @@ from durio.entities import (
     checked_tags,
     to_us,
 )
+from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.context import OrchestrationContext, check_event_name
 from durio.orchestration.entity_client import EntityClient
@@ -30,7 +31,7 @@ from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
-from durio.orchestration.records import Snapshot
+from durio.orchestration.records import ALIVE, HEAD, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
 
 I = TypeVar("I")  # noqa: E741  # the input of a call
@@ -142,7 +143,7 @@ class Client(EntityClient):
             if_running=if_running,
             if_finished=if_finished,
             due_us=None if start_at is None else to_us(start_at, "start_at"),
-            events=tuple((check_event_name(n), self._app.payloads.encode(d, f"event {n!r}")) for n, d in events),
+            events=self._events(events),
             tags=checked_tags(tags),
         )
         answer = await self._ask(address, build, request_id)
@@ -180,14 +181,14 @@ class Client(EntityClient):
         """
         self._check_outside()
         address = _checked(instance_id)
-        instance = load(View(self._runtime.store), address, self._decoders)
-        if instance.head is None or instance.origin is None:
+        data = self._runtime.store.get(entity_keys.actor(address) + HEAD)
+        if data is None:
             raise InstanceNotFound(address)
-        if instance.alive:
-            snapshot: Snapshot = await self._runtime.endings.wait((address, instance.head.life))
-        else:
+        head = self._decoders.head.decode(data)
+        if head.status not in ALIVE:
             await trio.lowlevel.checkpoint()
-            snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
+            return await self.get_status(address)
+        snapshot: Snapshot = await self._runtime.endings.wait((address, head.life))
         return status_of(address, snapshot, self._decoder(snapshot))
 
     async def raise_event(
@@ -255,6 +256,12 @@ class Client(EntityClient):
             return payloads.decode(data)
 
         return decode
+
+    def _events(self, events: Events) -> tuple[tuple[str, bytes], ...]:
+        for event in events:
+            if not isinstance(event, tuple | list) or len(event) != 2:
+                raise TypeError(f"events are pairs of a name and data, not {event!r}")
+        return tuple((check_event_name(n), self._app.payloads.encode(d, f"event {n!r}")) for n, d in events)
 
     def _instance_id(self, instance_id: str | None, request_id: str | None) -> str:
         if instance_id is not None:

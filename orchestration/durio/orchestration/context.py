@@ -95,7 +95,7 @@ class OrchestrationContext(CallingContext):
             due_us = to_us(fire_at, "fire_at")
         if not 0 <= due_us <= DUE_US_MAX:
             raise ValueError(f"fire_at={fire_at!r} is out of the range of datetime")
-        action = self._engine.ask(TimerSet(self._engine.next_id(), due_us))
+        action = self._engine.recorder.ask(TimerSet(self._engine.recorder.next_id(), due_us))
         task = TimerTask(self._engine, f"timer {action.id}", action.id, _no_value)
         self._engine.open[action.id] = task
         return task
@@ -118,14 +118,14 @@ class OrchestrationContext(CallingContext):
         """Send an event to another instance, one way. Raises `InvalidAddress`, `PayloadError`."""
         engine = self._engine
         check_event_name(event_name)
-        draft = EventSent(engine.next_id(), storable(str(instance_id)), event_name)
+        draft = EventSent(engine.recorder.next_id(), storable(str(instance_id)), event_name)
 
         def fill() -> EventSent:
             target = check_instance_id(instance_id)
             data = engine.payloads.encode(event_data, f"event {event_name!r}")
             return EventSent(draft.id, target, event_name, data)
 
-        engine.request(draft, fill)
+        engine.recorder.request(draft, fill)
 
     # Together
 
@@ -154,7 +154,7 @@ class OrchestrationContext(CallingContext):
     def set_custom_status(self, status: object) -> None:
         """Show `status`, a JSON value, in `get_status`; None clears it. Raises `PayloadError`."""
         data = None if status is None else self._engine.payloads.encode(status, "custom status")
-        if not self._engine.dead and self._engine.guard.offence is None:
+        if not self._engine.recorder.silent:
             self._engine.custom_status, self._engine.status_set = data, True
 
     @property

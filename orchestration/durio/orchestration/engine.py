@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from durio.entities import Guard, Payloads
-from durio.orchestration.history import Action, Started
+from durio.entities import Payloads
+from durio.orchestration.history import Started
+from durio.orchestration.recorder import Recorder
 from durio.orchestration.registry import Registry
 from durio.orchestration.tasks import ActionTask, TaskOwner
-
-ActionT = TypeVar("ActionT", bound=Action)
 
 
 class Engine(TaskOwner, Protocol):
@@ -27,23 +25,10 @@ class Engine(TaskOwner, Protocol):
     waiters: int
     status_set: bool
     custom_status: bytes | None
-    dead: bool
-    guard: Guard
-
-    def next_id(self) -> int:
-        """The id of the next action."""
-        ...
+    recorder: Recorder
 
     def root(self) -> str:
         """What the ids of children start with (G29)."""
-        ...
-
-    def request(self, draft: ActionT, fill: Callable[[], ActionT]) -> ActionT:
-        """Ask for an action. `draft` has its id and names; `fill()` completes it, or raises why it is refused."""
-        ...
-
-    def ask(self, action: ActionT) -> ActionT:
-        """Ask for an action that is never refused."""
         ...
 
     def continue_as_new(self, input_: bytes | None) -> BaseException:

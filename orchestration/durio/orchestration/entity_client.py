@@ -9,7 +9,17 @@ from typing import Any, Generic, TypeVar, overload
 
 import attrs
 
-from durio.entities import STATE, EntityId, EntityKind, EntityOperationFailed, Operation, Runtime, operation_name, to_us
+from durio.entities import (
+    STATE,
+    EntityId,
+    EntityKind,
+    EntityOperationFailed,
+    Operation,
+    Runtime,
+    check_entity_id,
+    operation_name,
+    to_us,
+)
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.asking import Asking
@@ -128,7 +138,7 @@ class EntityClient(Asking):
     async def read_entity_state(self, entity_id: EntityId, expected_type: object = Any) -> EntityStateResponse[Any]:
         """The state at the last commit, as `expected_type` if given, else as plain JSON. Raises `PayloadError`."""
         self._check_reading()
-        data = self._runtime.store.get(entity_keys.actor(str(entity_id)) + STATE)
+        data = self._runtime.store.get(entity_keys.actor(str(check_entity_id(entity_id))) + STATE)
         if data is None:
             return EntityStateResponse(False)
         state = self._entities.decode_row(data).state
@@ -137,6 +147,6 @@ class EntityClient(Asking):
     def _operation(
         self, entity_id: EntityId, operation: str | Callable[..., Any], operation_input: object
     ) -> partial[Any]:
-        self._app.registry.entities.get(entity_id.name)
+        self._app.registry.entities.get(check_entity_id(entity_id).name)
         name = operation_name(operation)
         return partial(Operation, name=name, input=self._encode(operation_input, f"input of {name!r}"))

@@ -151,7 +151,7 @@ class NoActivity(DurioError, RuntimeError):
 
 
 class Terminated(DurioError):
-    """The sub-orchestration that was awaited was terminated."""
+    """The sub-orchestration that was awaited was terminated. The orchestrator may catch it, as `TaskFailedError`."""
 
     def __init__(self, instance_id: str, reason: str) -> None:
         super().__init__(instance_id, reason)

@@ -8,18 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from durio.entities import Failure, Guard, Payloads, caller_line
+from durio.entities import Failure, Guard, Payloads
 from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.decision import End
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
-from durio.orchestration.errors import NonDeterminismError, TaskFailedError, TurnTooLong
+from durio.orchestration.errors import TaskFailedError
 from durio.orchestration.history import (
     ACTIONS,
-    Action,
     ActivityCompleted,
     ActivityFailed,
     CancelTask,
@@ -34,10 +33,9 @@ from durio.orchestration.history import (
     TimerFired,
     Woke,
     describe,
-    same_action,
 )
-from durio.orchestration.limits import ROOT_BYTES_MAX, STEPS_MAX
-from durio.orchestration.refusals import is_refusal, rebuild, refusal_of
+from durio.orchestration.limits import ROOT_BYTES_MAX
+from durio.orchestration.recorder import Recorder
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.retries import RetryTask
 from durio.orchestration.tasks import ActionTask, Task
@@ -45,14 +43,12 @@ from durio.orchestration.waits import Events, Wait
 
 logger = logging.getLogger("durio.orchestration")
 
-ActionT = TypeVar("ActionT", bound=Action)
-
 
 class Execution:
     """Runs the code of one execution, one entry of its history at a time.
 
-    Guarantees: the code is stepped after every single entry, in order; what it asks for is collected behind the entry
-    that caused it; in replay it is compared with what history holds; once dropped, nothing it asks for is recorded.
+    Guarantees: the code is stepped after every single entry, in order; what it asks for is collected by `recorder`
+    behind the entry that caused it, and in replay compared with what history holds.
     """
 
     def __init__(
@@ -72,36 +68,31 @@ class Execution:
         self.clock_us = 0
         self.position = 0
         self.is_replaying = False
-        self.actions: list[Action] = []
         self.end: End | None = None
         self.status_set = False
         self.custom_status: bytes | None = None
         self.again: tuple[bytes | None] | None = None
         self.open: dict[int, ActionTask[Any]] = {}
         self.events = Events()
-        self.sequence = 0
         self.waiters = 0
         self.guard = Guard()
-        self.dead = False
-        self.broken: Exception | None = None
+        self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name, self)
-        self._expected: deque[HistoryEvent] | None = None
         self._wait: Wait | None = None
-        self._steps = 0
 
     # Entries
 
     def feed(self, entry: Entry) -> None:
         """Take one entry in, and step the code as long as what it awaits is ready."""
         self.position += 1
-        self._steps = 0
+        self.recorder.new_input()
         handle: Callable[[Execution, Any], None] = _HANDLERS[type(entry)]
         handle(self, entry)
         while self.end is None and self._wait is not None and self._wait.ready:
             wait, self._wait = self._wait, None
-            self._count()
-            if self.broken is not None:
-                self._take(Raised(self.broken))
+            self.recorder.count()
+            if self.recorder.broken is not None:
+                self._take(Raised(self.recorder.broken))
                 return
             self._take(self._resume(wait))
 
@@ -123,11 +114,11 @@ class Execution:
                 entry = event  # type: ignore[assignment]  # its type is one of the handled entries
         self._replay_entry(entry, expected)
         self.is_replaying = False
-        self._expected = None
+        self.recorder.expected = None
 
     def drop(self) -> None:
         """Leave memory: cleanup code runs, without any durable effect."""
-        self.dead = True
+        self.recorder.dead = True
         self._wait = None
         self._driver.close()
 
@@ -138,53 +129,18 @@ class Execution:
     def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent]) -> None:
         if self.end is not None or entry is None:
             return
-        self._expected = expected
+        self.recorder.expected = expected
         self.feed(entry)
-        if self.broken is None and expected:
-            self._differs(
+        if self.recorder.broken is None and expected:
+            self.recorder.differs(
                 describe(expected[0]), "to end here" if self.end is not None else "nothing more", self._line()
             )
-        elif self.broken is None and self.end is not None:
-            self._differs("no end yet", f"to end as {self.end.status}", self._line())
-        if self.broken is not None:
-            self.end = End("Failed", failure=Failure.of(self.broken))
+        elif self.recorder.broken is None and self.end is not None:
+            self.recorder.differs("no end yet", f"to end as {self.end.status}", self._line())
+        if self.recorder.broken is not None:
+            self.end = End("Failed", failure=Failure.of(self.recorder.broken))
 
     # What the context asks for
-
-    def next_id(self) -> int:
-        """The id of the next action."""
-        self.sequence += 1
-        return self.sequence
-
-    def request(self, draft: ActionT, fill: Callable[[], ActionT]) -> ActionT:
-        """Ask for an action. `draft` has its id and names; `fill()` completes it, or raises why it is refused.
-
-        A refusal is recorded, and in replay raised again from the record.
-        """
-        recorded = self._expect(draft)
-        if recorded is None:
-            try:
-                action = fill()
-            except Exception as error:
-                if not is_refusal(error):
-                    raise
-                failure = refusal_of(error)
-                self._record(msgspec.structs.replace(draft, refused=failure))
-                raise rebuild(failure) from error
-            self._record(action)
-            return action
-        refused: Failure | None = getattr(recorded, "refused", None)
-        if refused is not None:
-            raise rebuild(refused)
-        return recorded
-
-    def ask(self, action: ActionT) -> ActionT:
-        """Ask for an action that is never refused; in replay the recorded one."""
-        recorded = self._expect(action)
-        if recorded is None:
-            self._record(action)
-            return action
-        return recorded
 
     def root(self) -> str:
         """What the ids of children start with: the top-most ancestor's id, cut, with a hash if cut (G29)."""
@@ -197,7 +153,7 @@ class Execution:
 
     def continue_as_new(self, input_: bytes | None) -> ContinueAsNewSignal:
         """Note that the code wants to begin anew; it wins over whatever the code does then (G23)."""
-        if not self.dead:
+        if not self.recorder.dead:
             self.again = (input_,)
         return ContinueAsNewSignal()
 
@@ -214,30 +170,32 @@ class Execution:
 
     def cancel_action(self, action: int) -> None:
         self.open.pop(action, None)
-        self.ask(CancelTask(action))
+        self.recorder.ask(CancelTask(action))
 
     # Inside
 
     def _resume(self, wait: Wait) -> Step:
         try:
             value = self.guard.run(_observe, wait)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return self._driver.throw(error)
         return self._driver.send(value)
 
     def _take(self, step: Step) -> None:
-        if self.broken is not None:
-            step = Raised(self.broken)
+        if self.recorder.broken is not None:
+            step = Raised(self.recorder.broken)
         if isinstance(step, Waits):
             self._wait = Wait(step.task, self.events)
             return
         self.end = self._end_of(step)
         if isinstance(step, Raised):
-            self.dead = True
+            self.recorder.dead = True
             self._driver.close()
 
     def _end_of(self, step: Returned | Raised) -> End:
-        offence = self.broken or self.guard.offence
+        offence = self.recorder.broken or self.guard.offence
         if offence is not None:
             return End("Failed", failure=Failure.of(offence))
         if self.again is not None:
@@ -252,35 +210,6 @@ class Execution:
             )
         except Exception as error:
             return End("Failed", failure=Failure.of(error))
-
-    def _expect(self, action: ActionT) -> ActionT | None:
-        if self.dead or self._expected is None:
-            return None
-        if not self._expected:
-            raise self._differs("nothing more", describe(action), caller_line())
-        recorded = self._expected.popleft()
-        if not same_action(recorded, action):
-            raise self._differs(describe(recorded), describe(action), caller_line())
-        return recorded  # type: ignore[return-value]  # same_action: the types are equal
-
-    def _record(self, action: Action) -> None:
-        if self.dead or self.guard.offence is not None:
-            return
-        self._count()
-        if self.broken is not None:
-            raise self.broken
-        self.actions.append(action)
-
-    def _count(self) -> None:
-        self._steps += 1
-        if self._steps > STEPS_MAX:
-            self.broken = TurnTooLong(self.instance_id, STEPS_MAX)
-
-    def _differs(self, expected: str, actual: str, where: str) -> NonDeterminismError:
-        error = NonDeterminismError(self.instance_id, expected, actual, where)
-        if self.broken is None:
-            self.broken = error
-        return error
 
     def _line(self) -> str:
         return self.where() or self.behaviour.line
@@ -331,11 +260,13 @@ class Execution:
         """Retry decisions run the user's code; what they raise ends the execution."""
         try:
             self.guard.run(call, *args)
-        except Exception as error:
-            if self.broken is None:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if self.recorder.broken is None:
                 self._take(Raised(error))
-        if self.broken is not None and self.end is None:
-            self._take(Raised(self.broken))
+        if self.recorder.broken is not None and self.end is None:
+            self._take(Raised(self.recorder.broken))
 
     def _finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:

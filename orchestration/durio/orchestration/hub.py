@@ -11,9 +11,21 @@ from typing import Any, Literal
 import attrs
 import trio
 
-from durio.entities import EntityKind, Env, Kernel, Runtime, SystemEnv
+from durio.entities import (
+    CURRENT_GUARD,
+    AskInsideTurn,
+    EntityKind,
+    Env,
+    Kernel,
+    Runtime,
+    SystemEnv,
+    caller_line,
+    holds_cancelled,
+    single,
+)
 from durio.orchestration.activities import ActivityRunner
 from durio.orchestration.app import App
+from durio.orchestration.asking import INSTEAD
 from durio.orchestration.client import Client
 from durio.orchestration.kind import InstanceKind
 from durio.orchestration.registry import Registry
@@ -55,6 +67,9 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
 
     async def __aenter__(self) -> Client:
         app, env = self.app, self.env
+        guard = CURRENT_GUARD.get()
+        if guard is not None:
+            raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
         directory = HubDirectory(app.registry, env)
         entities = EntityKind(app.registry.entities, app.payloads, directory)
         instances = InstanceKind(
@@ -88,11 +103,11 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         assert self._runtime is not None and self._nurseries is not None, "entered"
         self._runtime.stop()
         try:
-            if error is None or _holds_cancelled(error):
+            if error is None or holds_cancelled(error):
                 return bool(await self._nurseries.__aexit__(kind, error, trace))
             await self._nurseries.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
-            raise _single(group) from None
+            raise single(group) from None
         return False
 
 
@@ -128,21 +143,3 @@ def open_hub(
 
     hold = on_nondeterminism == "hold"
     return _OpenHub(open_store, app, env or SystemEnv(), hold, activations_max, idle_s, dedupe_s)
-
-
-def _holds_cancelled(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return any(_holds_cancelled(inner) for inner in error.exceptions)
-    return isinstance(error, trio.Cancelled)
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error inside nested groups, if it is one: users of a hub should not have to dig for it."""
-    leaves = _leaves(group)
-    return leaves[0] if len({id(leaf) for leaf in leaves}) == 1 else group
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]

@@ -28,6 +28,7 @@ from durio.orchestration.history import (
 )
 from durio.orchestration.limits import REPLAY_CHUNKS
 from durio.orchestration.records import (
+    ALIVE,
     CHILD,
     FINAL,
     HEAD,
@@ -76,7 +77,7 @@ class Instance:
     @property
     def alive(self) -> bool:
         """Whether a life goes on."""
-        return self.head is not None and self.head.status in ("Running", "Pending")
+        return self.head is not None and self.head.status in ALIVE
 
     @property
     def pending(self) -> bool:

@@ -119,7 +119,7 @@ class InstanceKind:
         for _ in execution.replay(events):
             yield
         if self._hold and execution.end is not None:
-            logger.error("%s is held: %s", actor.address, execution.broken)
+            logger.error("%s is held: %s", actor.address, execution.recorder.broken)
             execution.drop()
             actor.stuck = True
             return
@@ -253,9 +253,10 @@ def _run(execution: Execution, work: Work) -> Decision:
     decision = Decision([], 0)
     for index, entry in enumerate(work.entries):
         execution.feed(entry)
-        if execution.actions:
-            decision.actions.extend((index, action) for action in execution.actions)
-            execution.actions = []
+        actions = execution.recorder.actions
+        if actions:
+            decision.actions.extend((index, action) for action in actions)
+            actions.clear()
         decision.consumed = index + 1
         if execution.end is not None:
             decision.end = execution.end

@@ -87,6 +87,9 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     final: Outcome | None = None
 
 
+ALIVE: Final = ("Running", "Pending")
+"""The statuses of a life that goes on."""
+
 HEAD: Final = b"0"
 ORIGIN: Final = b"1"
 FINAL: Final = b"2"

@@ -10,7 +10,7 @@ import attrs
 
 from durio.entities import Failure, from_us
 from durio.orchestration.history import HistoryEvent, Woke
-from durio.orchestration.records import OrchestrationRuntimeStatus, Snapshot
+from durio.orchestration.records import ALIVE, OrchestrationRuntimeStatus, Snapshot
 
 Decode = Callable[[bytes, str], Any]
 """Decodes a payload; the second argument says which: "input", "output", "status" or "history"."""
@@ -66,7 +66,7 @@ def status_of(
 ) -> DurableOrchestrationStatus:
     """The status that a snapshot shows. `decode(data, what)` decodes payloads."""
     head, origin, outcome = snapshot.head, snapshot.origin, snapshot.final
-    alive = head.status in ("Running", "Pending")
+    alive = head.status in ALIVE
     output: Any = None
     if outcome is not None and not alive:
         if head.status == "Completed":

@@ -1,0 +1,57 @@
+"""What the workloads run: one entity, three orchestrations, two activities. As small as they can be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from durio.entities import EntityId
+from durio.orchestration import App, OrchestrationContext
+
+STEPS: Final = 5
+
+app = App()
+
+
+@app.entity
+@attrs.define
+class Counter:
+    """The entity of all workloads with entities."""
+
+    value: int = 0
+
+    def add(self, amount: int) -> int:
+        self.value += amount
+        return self.value
+
+
+@app.activity
+async def increment(number: int) -> int:
+    return number + 1
+
+
+@app.orchestration
+async def chain(ctx: OrchestrationContext, number: int) -> int:
+    """Five activities, each with the result of the one before."""
+    for _ in range(STEPS):
+        number = await ctx.call_activity(increment, number)
+    return number
+
+
+@app.orchestration
+async def fan(ctx: OrchestrationContext, count: int) -> int:
+    """Activities out, all at once, and in."""
+    return sum(await ctx.task_all([ctx.call_activity(increment, number) for number in range(count)]))
+
+
+@app.orchestration
+async def listener(ctx: OrchestrationContext) -> int:
+    """Waits for one event and returns what came with it."""
+    number: int = await ctx.wait_for_external_event("go", expected_type=int)
+    return number
+
+
+def counter(number: int) -> EntityId:
+    """The entity of that number."""
+    return EntityId("Counter", str(number))

@@ -1,0 +1,110 @@
+"""Recorder: what the code of an execution asks for. Collected live, compared with the history in replay (G20)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from durio.entities import Failure, Guard, caller_line
+from durio.orchestration.errors import NonDeterminismError, TurnTooLong
+from durio.orchestration.history import Action, HistoryEvent, describe, same_action
+from durio.orchestration.limits import STEPS_MAX
+from durio.orchestration.refusals import is_refusal, rebuild, refusal_of
+
+ActionT = TypeVar("ActionT", bound=Action)
+
+
+class Recorder:
+    """The actions of one execution.
+
+    Guarantees: ids come in the order of the calls; a refusal is recorded, and in replay raised again from the record;
+    the first difference is remembered, so swallowing its error does not hide it; once `dead`, and after an offence,
+    nothing is recorded (G25).
+    """
+
+    def __init__(self, instance_id: str, guard: Guard) -> None:
+        self.actions: list[Action] = []
+        self.expected: deque[HistoryEvent] | None = None
+        """In replay: what history holds for this step and the code has not asked for yet."""
+        self.dead = False
+        self.broken: Exception | None = None
+        """Why the execution cannot go on: it differs from its history, or does not end its turn."""
+        self._instance_id = instance_id
+        self._guard = guard
+        self._ids = 0
+        self._steps = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether what the code asks for has no effect any more."""
+        return self.dead or self._guard.offence is not None
+
+    def next_id(self) -> int:
+        """The id of the next action."""
+        self._ids += 1
+        return self._ids
+
+    def new_input(self) -> None:
+        """Something happened: steps and actions are counted from here (G8)."""
+        self._steps = 0
+
+    def count(self) -> None:
+        """One step or action more."""
+        self._steps += 1
+        if self._steps > STEPS_MAX and self.broken is None:
+            self.broken = TurnTooLong(self._instance_id, STEPS_MAX)
+
+    def request(self, draft: ActionT, fill: Callable[[], ActionT]) -> ActionT:
+        """Ask for an action. `draft` has its id and names; `fill()` completes it, or raises why it is refused."""
+        recorded = self._expect(draft)
+        if recorded is None:
+            try:
+                action = fill()
+            except Exception as error:
+                if not is_refusal(error):
+                    raise
+                failure = refusal_of(error)
+                self._record(msgspec.structs.replace(draft, refused=failure))
+                raise rebuild(failure) from error
+            self._record(action)
+            return action
+        refused: Failure | None = getattr(recorded, "refused", None)
+        if refused is not None:
+            raise rebuild(refused)
+        return recorded
+
+    def ask(self, action: ActionT) -> ActionT:
+        """Ask for an action that is never refused; in replay the recorded one."""
+        recorded = self._expect(action)
+        if recorded is None:
+            self._record(action)
+            return action
+        return recorded
+
+    def differs(self, expected: str, actual: str, where: str) -> NonDeterminismError:
+        """The code does something else than its history; gives the error to be raised."""
+        error = NonDeterminismError(self._instance_id, expected, actual, where)
+        if self.broken is None:
+            self.broken = error
+        return error
+
+    def _expect(self, action: ActionT) -> ActionT | None:
+        if self.dead or self.expected is None:
+            return None
+        if not self.expected:
+            raise self.differs("nothing more", describe(action), caller_line())
+        recorded = self.expected.popleft()
+        if not same_action(recorded, action):
+            raise self.differs(describe(recorded), describe(action), caller_line())
+        return recorded  # type: ignore[return-value]  # same_action: the types are equal
+
+    def _record(self, action: Action) -> None:
+        if self.silent:
+            return
+        self.count()
+        if self.broken is not None:
+            raise self.broken
+        self.actions.append(action)

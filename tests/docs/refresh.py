@@ -1,0 +1,45 @@
+"""Writes into the pages what the code knows: `python -m tests.docs.refresh`, from the project's root.
+
+README.md and docs/guarantees.md get, for each guarantee, the test files that name it most often; docs/errors.md gets
+the table of errors. The tests beside this file check both, and say so when it has to run again.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.docs.facts import error_rows, files_naming
+from tests.docs.pages import PROJECT
+
+IN_README, IN_PAGE = 3, 6
+
+
+def main() -> None:
+    """Refresh the three pages."""
+    _rewrite(PROJECT / "README.md", r"^(\| \[G(\d+)\].*\| )(?!not yet)[^|]*\|$", IN_README, "", " |")
+    _rewrite(PROJECT / "docs" / "guarantees.md", r"^(Tests of G(\d+): ).*$", IN_PAGE, "../", ".")
+    page = PROJECT / "docs" / "errors.md"
+    rows = "\n".join("| " + " | ".join(row) + " |" for row in error_rows())
+    text = page.read_text("utf-8")
+    page.write_text(re.sub(r"(?<=\|---\|---\|---\|---\|\n)(?:\|.*\n)+", lambda _: rows + "\n", text), "utf-8")
+
+
+def _rewrite(page: Path, pattern: str, most: int, prefix: str, end: str) -> None:
+    def line(found: re.Match[str]) -> str:
+        return found[1] + (_links(int(found[2]), most, prefix) or "no test names it") + end
+
+    text = re.sub(pattern, line, page.read_text("utf-8"), flags=re.MULTILINE)
+    page.write_text(text, "utf-8")
+
+
+def _links(number: int, most: int, prefix: str) -> str:
+    shown = (
+        (path.removeprefix("tests/").removesuffix(".py").replace("/test_", "/"), path)
+        for path in sorted(files_naming(number)[:most])
+    )
+    return ", ".join(f"[{name}]({prefix}{path})" for name, path in shown)
+
+
+if __name__ == "__main__":
+    main()
