@@ -24,7 +24,7 @@ class Done:
 
     generations: int = 0
     files: int = 0
-    freed: int = 0
+    freed_bytes: int = 0
 
 
 @app.activity
@@ -45,8 +45,8 @@ async def periodic_cleanup(ctx: OrchestrationContext, done: Done) -> Done:
         if first is not old_file:
             break
         sizes.append(old_file.result)
-    freed = await ctx.call_activity(clean_up, sizes)
-    done = Done(done.generations + 1, done.files + len(sizes), done.freed + freed)
+    freed_bytes = await ctx.call_activity(clean_up, sizes)
+    done = Done(done.generations + 1, done.files + len(sizes), done.freed_bytes + freed_bytes)
     if first is timer:
         ctx.continue_as_new(done)
     return done  # stopped: an eternal orchestration ends by not continuing
@@ -70,9 +70,9 @@ async def main(hub: str) -> None:
     assert last.history is not None
     print(f"1000 events arrived all the while; {done.generations} generations took them.")
     print(f"  files:    1000 reported, {done.files} cleaned up")
-    print(f"  bytes:    {sum(range(1000))} reported, {done.freed} freed")
+    print(f"  bytes:    {sum(range(1000))} reported, {done.freed_bytes} freed")
     print(f"  history:  {len(last.history)} entries of the last generation only")
-    assert (done.files, done.freed) == (1000, sum(range(1000)))
+    assert (done.files, done.freed_bytes) == (1000, sum(range(1000)))
     assert done.generations > 2
     assert len(last.history) < 1000
 

@@ -60,7 +60,7 @@ def test_an_entity_id_that_cannot_be_one_is_refused(name: Any, key: Any) -> None
 
 @given(name=TEXT.filter(lambda name: "@" not in name), key=TEXT)
 def test_an_entity_id_is_its_text(name: str, key: str) -> None:
-    """§2: `@name@key`, the name lower-cased, the key as it is; a key may hold '@'."""
+    """`@name@key`, the name lower-cased, the key as it is; a key may hold '@'."""
     entity_id = EntityId(name, key)
     assert str(entity_id) == f"@{name.lower()}@{key}"
     assert EntityId.parse(str(entity_id)) == entity_id
@@ -68,7 +68,7 @@ def test_an_entity_id_is_its_text(name: str, key: str) -> None:
 
 
 def test_names_compare_lower_cased_and_keys_as_they_are() -> None:
-    """§2: @Counter@A and @counter@A are one entity, @counter@a is another."""
+    """@Counter@A and @counter@A are one entity, @counter@a is another."""
     assert EntityId("Counter", "A") == EntityId("COUNTER", "A") != EntityId("counter", "a")
     assert len({EntityId("Counter", "A"), EntityId("counter", "A")}) == 1
     assert repr(EntityId("Counter", "A")) == "EntityId('counter', 'A')"

@@ -24,7 +24,7 @@ def test_the_system_clock_is_utc_in_microseconds() -> None:
 
 
 def test_ids_are_fresh() -> None:
-    """G15: no id comes twice; those of a test come from its seed."""
+    """G29: no id comes twice; those of a test come from its seed."""
     assert len({SystemEnv().new_id() for _ in range(100)}) == 100
     one, same, other = VirtualEnv(seed=1), VirtualEnv(seed=1), VirtualEnv(seed=2)
     ids = [one.new_id() for _ in range(100)]
@@ -42,7 +42,7 @@ async def test_the_virtual_clock_follows_trios(autojump_clock: MockClock) -> Non
 
 
 async def test_a_commit_runs_to_its_end_whatever_is_cancelled() -> None:
-    """§5: a commit is shielded from cancellation, and it runs outside of the loop's thread."""
+    """A commit is shielded from cancellation, and it runs outside of the loop's thread."""
     done: list[int] = []
 
     def commit() -> int:
@@ -61,7 +61,7 @@ async def test_a_commit_runs_to_its_end_whatever_is_cancelled() -> None:
 
 @pytest.mark.parametrize("env", [SystemEnv(), VirtualEnv()])
 async def test_the_error_of_a_commit_comes_out_unchanged(env: SystemEnv | VirtualEnv) -> None:
-    """§5: the committer sees what the store raised."""
+    """The committer sees what the store raised."""
     error = OSError("disk")
 
     def fail() -> None:

@@ -23,7 +23,6 @@ from durio.entities import (
     UnknownOperation,
     errors,
 )
-from durio.entities.errors import KernelBug
 
 ERRORS: list[tuple[Exception, str]] = [
     (InvalidAddress("", "it is empty"), "'' cannot be an id: it is empty"),
@@ -40,7 +39,6 @@ ERRORS: list[tuple[Exception, str]] = [
     (OperationTimeout("work", 1.5), "longer than 1.5 s"),
     (NoOperation(), "inside operations only"),
     (PayloadError("input", "set", "use a list"), "use a list"),
-    (KernelBug("oh"), "oh"),
 ]
 
 

@@ -52,7 +52,7 @@ def stored(failure: Failure) -> Failure:
 
 
 def test_a_failure_says_type_text_and_place() -> None:
-    """§6: type, message and stack; it survives storing."""
+    """Type, message and stack; it survives storing."""
     failure = caught(ValueError("no good"))
     assert (failure.type, failure.message, failure.non_retriable, failure.inner) == (
         "ValueError",
@@ -66,7 +66,7 @@ def test_a_failure_says_type_text_and_place() -> None:
 
 
 def test_causes_are_kept_and_found_by_class() -> None:
-    """§6: `inner` is the cause; `is_caused_by` looks through the whole chain."""
+    """`inner` is the cause; `is_caused_by` looks through the whole chain."""
     failure = caught(ValueError("outer"), Fatal("inner"))
     assert failure.inner is not None
     assert failure.inner.non_retriable
@@ -108,7 +108,7 @@ def test_lone_surrogates_are_made_storable_everywhere() -> None:
 
 
 def test_notes_and_groups_are_in_the_stack() -> None:
-    """§6: what Python would show, the stack shows."""
+    """What Python would show, the stack shows."""
     error = ExceptionGroup("two", [ValueError("one of them")])
     error.add_note("look at the disk")
     failure = caught(error)
@@ -117,6 +117,6 @@ def test_notes_and_groups_are_in_the_stack() -> None:
 
 
 def test_type_names_are_plain_for_builtins_and_qualified_for_others() -> None:
-    """§6: the class name is the same in every process."""
+    """The class name is the same in every process."""
     assert type_name(ValueError) == "ValueError"
     assert type_name(Silent) == f"{__name__}.Silent"

@@ -116,7 +116,7 @@ async def test_trio_is_back_whatever_the_code_raises(error: type[BaseException])
 
 
 def test_the_guard_works_where_no_trio_runs() -> None:
-    """§6: the kernel may be driven by something else than Trio; nothing is left behind there either."""
+    """The kernel may be driven by something else than Trio; nothing is left behind there either."""
     before = vars(GLOBAL_RUN_CONTEXT).copy()
     with pytest.raises(NotDurable):
         Guard().run(trio.current_time)

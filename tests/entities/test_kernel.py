@@ -85,7 +85,7 @@ class Driver:
 
 
 def test_turns_build_on_what_is_not_durable_and_outputs_leave_in_order() -> None:
-    """§5, G5: pipelined batches; each answer leaves with its own batch and sees all turns before it."""
+    """G5: pipelined batches; each answer leaves with its own batch and sees all turns before it."""
     driver = Driver(MemoryDisk())
     batches: list[Batch] = []
     for amount in (1, 2, 3):
@@ -112,7 +112,7 @@ def test_an_activation_that_is_not_durable_is_not_dropped() -> None:
 
 
 def test_a_message_sent_and_consumed_in_one_batch_is_never_written() -> None:
-    """§5: only the state reaches the disk."""
+    """Only the state reaches the disk."""
     disk = MemoryDisk()
     driver = Driver(disk)
     for _ in range(10):
@@ -134,7 +134,7 @@ def test_arrival_numbers_grow_over_owners() -> None:
 
 
 def test_an_offered_turn_pins_the_actor_until_it_is_settled_once() -> None:
-    """G1, G3, §6: no other turn meanwhile; a stale, foreign or second decision is refused and changes nothing."""
+    """G1, G3: no other turn meanwhile; a stale, foreign or second decision is refused and changes nothing."""
     driver = Driver(MemoryDisk(), slow_adder)
     driver.ask(5, "c1")
     driver.ask(6, "c2")
@@ -178,7 +178,7 @@ def test_an_offer_of_a_dead_owner_is_made_again() -> None:
 def test_an_actor_that_cannot_be_read_is_held_and_the_others_go_on(
     place: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """G31, G9: a damaged message holds its own actor, wherever in the mailbox it lies; no data is made of it."""
+    """G9, G32: a damaged message holds its own actor, wherever in the mailbox it lies; no data is made of it."""
     disk = MemoryDisk()
     store = MemoryStore(disk)
     rows: list[tuple[bytes, bytes | None]] = []
@@ -201,7 +201,7 @@ def test_an_actor_that_cannot_be_read_is_held_and_the_others_go_on(
 
 
 def test_a_damaged_state_is_an_error_and_no_data() -> None:
-    """G31: bytes that do not decode hold the actor; nothing is overwritten."""
+    """G32: bytes that do not decode hold the actor; nothing is overwritten."""
     disk = MemoryDisk()
     MemoryStore(disk).commit(WriteSet(((keys.actor(ADDRESS) + b"s", b"\xc1"),)))
     driver = Driver(disk)

@@ -153,7 +153,7 @@ def test_the_head_lane_comes_before_all_mail_and_behind_control() -> None:
 
 
 def test_a_row_that_is_no_message_is_an_error_and_no_data() -> None:
-    """G31: what cannot be decoded is never taken for a message."""
+    """G32: what cannot be decoded is never taken for a message."""
     store = MemoryStore(MemoryDisk())
     store.commit(WriteSet(((keys.mail(PREFIX, MAIL_LANE, 1), encode_record(["nonsense"])),)))
     with pytest.raises(msgspec.ValidationError):

@@ -65,7 +65,7 @@ async def test_a_second_owner_of_another_process_is_refused_until_that_one_dies(
 
 
 async def test_two_hubs_in_one_process_do_not_meet(tmp_path: Path) -> None:
-    """G1, §3: two hubs run different code under the same names, and nothing of one is seen in the other."""
+    """G1: two hubs run different code under the same names, and nothing of one is seen in the other."""
     other = app_of()
     other.entity(name="counter")(Log)
     async with (
@@ -85,7 +85,7 @@ async def test_two_hubs_in_one_process_do_not_meet(tmp_path: Path) -> None:
 
 
 async def test_the_switch_interval_is_short_while_any_hub_is_open_and_restored_after_the_last() -> None:
-    """§5: `sys.setswitchinterval` belongs to the process: hubs that overlap in any order leave it as it was."""
+    """`sys.setswitchinterval` belongs to the process: hubs that overlap in any order leave it as it was."""
     before = sys.getswitchinterval()
     opened, close = trio.Event(), trio.Event()
 

@@ -21,7 +21,8 @@ from cattrs.preconf.msgspec import make_converter as make_msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durio.entities.payloads import DEPTH_MAX, PayloadError, Payloads
+from durio.entities.limits import PAYLOAD_DEPTH_MAX
+from durio.entities.payloads import PayloadError, Payloads
 
 T = TypeVar("T")
 ItemId = NewType("ItemId", int)
@@ -111,7 +112,7 @@ class Order:
 
 @attrs.define
 class Broken:
-    field: Missing  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    field: Missing  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]  # on purpose
 
 
 @attrs.define
@@ -243,7 +244,7 @@ def test_dataclasses_in_plain_lists_come_back_typed(values: list[Point]) -> None
         (10**400, int),
         ("\x00\u2028", str),
         (ItemId(4), ItemId),
-        ([1, "a"], list[T]),  # type: ignore[valid-type]
+        ([1, "a"], list[T]),  # type: ignore[valid-type]  # on purpose
         ([1], object),
     ],
     ids=repr,
@@ -312,7 +313,7 @@ def deep(levels: int) -> list[Any]:
         Either("a"),
         Mixed({1: 2}),
         Day(datetime(2020, 1, 1)),  # noqa: DTZ001  # its time would be lost
-        Day("2020-01-01"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        Day("2020-01-01"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
         10**5000,
     ],
     ids=lambda v: type(v).__name__,
@@ -408,9 +409,10 @@ def test_too_large_is_refused_with_size_and_limit() -> None:
 
 def test_nesting_has_one_limit_for_plain_and_typed_values() -> None:
     """G33: what was encoded decodes again, so depth is bounded by a number and not by the call stack."""
-    assert again(deep(DEPTH_MAX)) == deep(DEPTH_MAX)
-    for value in (deep(DEPTH_MAX + 1), [date(2020, 1, 1), deep(DEPTH_MAX)], Loose(deep(DEPTH_MAX))):
-        with pytest.raises(PayloadError, match=f"more than {DEPTH_MAX} levels"):
+    deepest = deep(PAYLOAD_DEPTH_MAX)
+    assert again(deepest) == deepest
+    for value in (deep(PAYLOAD_DEPTH_MAX + 1), [date(2020, 1, 1), deepest], Loose(deepest)):
+        with pytest.raises(PayloadError, match=f"more than {PAYLOAD_DEPTH_MAX} levels"):
             payloads.encode(value)
 
 

@@ -56,7 +56,7 @@ def test_a_class_that_can_be_no_entity_is_refused(cls: type[Any]) -> None:
 
 
 def test_a_name_is_taken_once_whatever_its_case() -> None:
-    """§2: entity names compare lower-cased."""
+    """Entity names compare lower-cased."""
     app = app_of(Counter)
     with pytest.raises(AlreadyRegistered, match="COUNTER"):
         app.entity(name="COUNTER")(Base)
@@ -77,7 +77,7 @@ def test_a_time_out_that_is_no_time_is_refused(timeout_s: float) -> None:
 
 
 def test_decorators_give_back_what_they_got() -> None:
-    """§7: a registered class or function is still itself."""
+    """A registered class or function is still itself."""
 
     def function(context: EntityContext) -> None:
         return None

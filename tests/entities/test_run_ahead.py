@@ -1,4 +1,4 @@
-"""Bounded run-ahead: turns and timers wait for the commit in flight, and no busy loop starves the commits (§5)."""
+"""Bounded run-ahead: turns and timers wait for the commit in flight, and no busy loop starves the commits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Spinner:
 
 
 async def test_turns_wait_for_the_commit_in_flight(autojump_clock: MockClock) -> None:
-    """§5: with a commit under way the turns stop after their slice; when it ends they go on."""
+    """With a commit under way the turns stop after their slice; when it ends they go on."""
     env, spinner = HeldEnv(), Spinner()
     app = app_of()
     app.entity(name="spinner")(spinner.spin)
@@ -91,7 +91,7 @@ async def test_busy_tasks_do_not_starve_the_commits(tmp_path: Path) -> None:
 
 
 async def test_many_turns_share_few_commits(autojump_clock: MockClock) -> None:
-    """§5: what comes in while a commit is under way is taken together; only the 2 ms of a slice part it."""
+    """What comes in while a commit is under way is taken together; only the 2 ms of a slice part it."""
     env = HeldEnv()
     async with open_hub(MemoryStore(MemoryDisk()), app_of(Counter), env=env) as client:
         async with trio.open_nursery() as nursery:

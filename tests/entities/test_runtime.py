@@ -70,7 +70,7 @@ async def test_cancelling_a_call_does_not_retract_it(autojump_clock: MockClock) 
 
 @pytest.mark.parametrize("error", [HubBroken("fsync failed"), NoSpace("memory"), Fenced(1, 2), OSError("disk")])
 async def test_a_commit_that_fails_tells_everybody_who_waits(error: Exception, autojump_clock: MockClock) -> None:
-    """§5, G32: every waiting client gets the error, and `open_hub` raises it, not a group around it."""
+    """G32: every waiting client gets the error, and `open_hub` raises it, not a group around it."""
     store = FailingStore(MemoryDisk())
     app = app_of(Counter, Patient)
     app.orchestration(stuck)
@@ -168,7 +168,7 @@ async def test_an_answer_for_a_client_of_an_earlier_owner_reaches_nobody(autojum
 
 
 async def test_a_closed_hub_refuses_and_says_so(tmp_path: Path) -> None:
-    """G31: asks, tells and reads on the client of a closed hub are refused; opening again shows all of it."""
+    """G13: asks, tells and reads on the client of a closed hub are refused; opening again shows all of it."""
     async with open_hub(tmp_path / "hub", app_of(Counter)) as client:
         await client.signal_entity(CLICKS, "add", 2)
     for call in (client.signal_entity(CLICKS, "add"), client.call_entity(CLICKS, "add"), client.get_status("i1")):
@@ -179,7 +179,7 @@ async def test_a_closed_hub_refuses_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_the_error_of_the_block_comes_out_as_it_is(tmp_path: Path) -> None:
-    """§6: what user code raises inside the block is not wrapped, and the hub is closed behind it."""
+    """What user code raises inside the block is not wrapped, and the hub is closed behind it."""
     with pytest.raises(ZeroDivisionError):
         async with open_hub(tmp_path / "hub", app_of(Counter)) as client:
             await client.signal_entity(CLICKS, "add", 2)

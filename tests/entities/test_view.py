@@ -111,7 +111,7 @@ def test_the_disk_holds_exactly_the_durable_batches(steps: list[Write | str]) ->
 
 
 def test_what_is_inserted_and_deleted_in_one_batch_never_touches_the_disk() -> None:
-    """§5: a message sent and consumed inside one batch cancels out; a deleted old row is still deleted."""
+    """A message sent and consumed inside one batch cancels out; a deleted old row is still deleted."""
     batch = Batch(0)
     batch.insert(b"a", b"a1", record("x"))
     batch.put(b"a", b"a1", record("y"))

@@ -102,7 +102,7 @@ async def uses_unknown(ctx: OrchestrationContext) -> list[str]:
     said = []
     for call in (
         lambda: ctx.call_activity("wants_imt", 1),
-        lambda: ctx.call_activity(waits, 1),  # type: ignore[arg-type]
+        lambda: ctx.call_activity(waits, 1),  # type: ignore[arg-type]  # the mistake under test
         lambda: ctx.call_sub_orchestrator("waitz"),
         lambda: ctx.call_entity(EntityId("talli", "k"), "add", 1),
         lambda: ctx.signal_entity(EntityId("talli", "k"), "add", 1),
@@ -182,15 +182,15 @@ async def test_options_that_do_not_exist(tmp_path: Path, autojump_clock: object)
     """G31: policies that do not exist, too many tags and reasons that are no text are refused."""
     async with hub(tmp_path, app) as client:
         with pytest.raises(ValueError, match="if_running='reuse' must be one of"):
-            await client.start_new(waits, "x", if_running="reuse")  # type: ignore[call-overload]
+            await client.start_new(waits, "x", if_running="reuse")  # type: ignore[call-overload]  # on purpose
         with pytest.raises(ValueError, match="if_finished='return' must be one of"):
-            await client.start_new(waits, "x", if_finished="return")  # type: ignore[call-overload]
+            await client.start_new(waits, "x", if_finished="return")  # type: ignore[call-overload]  # on purpose
         with pytest.raises(ValueError, match="at most 64 tags, not 65"):
             await client.start_new(waits, "x", tags={str(n): "" for n in range(65)})
         with pytest.raises(TypeError, match="tag"):
-            await client.start_new(waits, "x", tags={"a": 1})  # type: ignore[dict-item]
+            await client.start_new(waits, "x", tags={"a": 1})  # type: ignore[dict-item]  # the mistake under test
         with pytest.raises(TypeError, match="reason is a str"):
-            await client.terminate("x", 5)  # type: ignore[arg-type]
+            await client.terminate("x", 5)  # type: ignore[arg-type]  # the mistake under test
         assert not await client.get_status("x")
 
 

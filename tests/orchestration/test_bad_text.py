@@ -115,7 +115,7 @@ async def uses_bad_text(ctx: OrchestrationContext) -> list[str]:
     for call in (
         lambda: ctx.call_activity(BAD_TEXT),
         lambda: ctx.call_activity(wants_int, 1, tags={"a": BAD_TEXT}),
-        lambda: ctx.call_activity(wants_int, 1, tags={"a": 1}),  # type: ignore[dict-item]
+        lambda: ctx.call_activity(wants_int, 1, tags={"a": 1}),  # type: ignore[dict-item]  # the mistake under test
         lambda: ctx.call_activity(wants_int, 1, timeout_s=1e30),
         lambda: ctx.call_activity(wants_int, 1, timeout_s=float("inf")),
         lambda: ctx.call_activity(wants_int, 1, timeout_s=0),

@@ -96,7 +96,7 @@ def test_cleanup_after_an_offence_has_no_effect() -> None:
     assert hub.status("x") == "Failed"
     assert runs == ["offend"]
     assert book_of(hub) == []
-    assert hub.instance("x").head.custom_status is None  # type: ignore[union-attr]
+    assert hub.instance("x").head.custom_status is None  # type: ignore[union-attr]  # it was started
 
 
 @pytest.mark.parametrize("how", ["terminate", "replace"])

@@ -1,4 +1,4 @@
-"""Orchestrators as generators: the seeds' Python samples, unchanged but for their imports and registration."""
+"""Orchestrators as generators: Azure's Python samples, unchanged but for their imports and registration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _fresh() -> None:
 
 
 @app.orchestration(name="Chaining")
-def chaining(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def chaining(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     x = yield context.call_activity("F1", None)
     y = yield context.call_activity("F2", x)
     z = yield context.call_activity("F3", y)
@@ -36,7 +36,7 @@ def chaining(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
 
 
 @app.orchestration(name="FanOut")
-def fan_out(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def fan_out(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     # Get a list of N work items to process in parallel.
     work_batch = yield context.call_activity("Batch", None)
 
@@ -50,11 +50,11 @@ def fan_out(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
 
 
 @app.orchestration(name="Monitor")
-def monitor(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def monitor(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     job = json.loads(context.get_input())
     job_id = job["jobId"]
     polling_interval = job["pollingInterval"]
-    expiry_time = context.current_utc_datetime + timedelta(seconds=job["expiryTime"])  # row 119: the sample's bug
+    expiry_time = context.current_utc_datetime + timedelta(seconds=job["expiryTime"])  # sample: a number
 
     while context.current_utc_datetime < expiry_time:
         job_status = yield context.call_activity("GetJobStatus", job_id)
@@ -71,7 +71,7 @@ def monitor(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
 
 
 @app.orchestration(name="Approval")
-def approval(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def approval(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     yield context.call_activity("RequestApproval", None)
 
     due_time = context.current_utc_datetime + timedelta(hours=72)
@@ -88,7 +88,7 @@ def approval(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
 
 
 @app.orchestration(name="Periodic_Cleanup_Loop")
-def cleanup_loop(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def cleanup_loop(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     yield context.call_activity("DoCleanup")
 
     # sleep for one hour between cleanups
@@ -99,7 +99,7 @@ def cleanup_loop(context: df.OrchestrationContext):  # type: ignore[no-untyped-d
 
 
 @app.entity(name="Counter")
-def entity_function(context: df_entities.EntityContext):  # type: ignore[no-untyped-def]
+def entity_function(context: df_entities.EntityContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
 
     current_value = context.get_state(lambda: 0)
     operation = context.operation_name
@@ -156,7 +156,7 @@ for name in ("SendAlert", "RequestApproval", "ProcessApproval", "Escalate", "DoC
 
 
 async def test_chaining_and_fan_out(tmp_path: Path, autojump_clock: object) -> None:
-    """Seed 004, patterns 1 and 2: the samples run as they are."""
+    """Azure's chaining and fan-out: the samples run as they are."""
     async with hub(tmp_path, app, activations_max=0) as client:
         await client.start_new("Chaining", None, None)
         await client.start_new("Chaining", "chain")
@@ -168,7 +168,7 @@ async def test_chaining_and_fan_out(tmp_path: Path, autojump_clock: object) -> N
 
 
 async def test_monitor(tmp_path: Path, autojump_clock: object) -> None:
-    """Seed 004, pattern 4: polls until the job is done."""
+    """Azure's monitor polls until the job is done."""
     async with hub(tmp_path, app, activations_max=0) as client:
         job = json.dumps({"jobId": "job", "pollingInterval": 30, "expiryTime": 600})
         await client.start_new("Monitor", "x", job)
@@ -179,7 +179,7 @@ async def test_monitor(tmp_path: Path, autojump_clock: object) -> None:
 
 @pytest.mark.parametrize("is_approved", [True, False, None])
 async def test_human_interaction(tmp_path: Path, autojump_clock: object, is_approved: bool | None) -> None:
-    """Seed 004, pattern 5: an approval wins over the timer, or the timer escalates."""
+    """Azure's human interaction: an approval wins over the timer, or the timer escalates."""
     async with hub(tmp_path, app, activations_max=0) as client:
         await client.start_new("Approval", "x")
         if is_approved is not None:
@@ -191,7 +191,7 @@ async def test_human_interaction(tmp_path: Path, autojump_clock: object, is_appr
 
 
 async def test_the_eternal_loop(tmp_path: Path, autojump_clock: object) -> None:
-    """Seed 003: the periodic clean-up goes on for ever, on one id, with a small history."""
+    """Azure's eternal orchestration: the periodic clean-up goes on for ever, on one id, with a small history."""
     async with hub(tmp_path, app, activations_max=0) as client:
         instance_id = "StaticId"
         await client.start_new("Periodic_Cleanup_Loop", instance_id, None)
@@ -205,7 +205,7 @@ async def test_the_eternal_loop(tmp_path: Path, autojump_clock: object) -> None:
 
 
 async def test_the_aggregator(tmp_path: Path, autojump_clock: object) -> None:
-    """Seed 004, pattern 6: the counter as a function, signalled and called."""
+    """Azure's aggregator: the counter as a function, signalled and called."""
     async with hub(tmp_path, app) as client:
         entity_id = df_entities.EntityId("Counter", "myCounter")
         await client.signal_entity(entity_id, "add", 1)
@@ -215,18 +215,18 @@ async def test_the_aggregator(tmp_path: Path, autojump_clock: object) -> None:
 
 
 @app.orchestration
-def yields_nonsense(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def yields_nonsense(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     yield 5
 
 
 @app.orchestration
-def never_yields(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def never_yields(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     return context.get_input()
     yield
 
 
 @app.orchestration
-def delegates(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]
+def delegates(context: df.OrchestrationContext):  # type: ignore[no-untyped-def]  # untyped, as samples are
     value = yield from chaining(context)
     try:
         yield context.call_activity("F2", "not a number")

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from durio.entities import EntityContext, EntityId, VirtualEnv
-from durio.orchestration import App, OrchestrationContext
+from durio.orchestration import App, Client, OrchestrationContext
 from tests.orchestration.helpers import Stepper, hub, output
 
 app = App()
@@ -81,10 +81,10 @@ async def test_a_clock_that_jumps_back_never_shows(tmp_path: Path, autojump_cloc
         assert times == sorted(times)
 
 
-async def output_within(client: object, seconds: float) -> list[list[str]]:
+async def output_within(client: Client, seconds: float) -> list[list[str]]:
     """The output of "x", which may take longer than other tests wait."""
     with trio.fail_after(seconds):
-        status = await client.wait_for_completion("x")  # type: ignore[attr-defined]
+        status = await client.wait_for_completion("x")
     found: list[list[str]] = status.output
     return found
 
@@ -146,7 +146,7 @@ async def bad_times(ctx: OrchestrationContext) -> list[str]:
     errors = []
     for fire_at in (datetime(2026, 1, 1), timedelta.max, timedelta(days=-999_999_999), "soon"):  # noqa: DTZ001
         try:
-            _ = ctx.create_timer(fire_at)  # type: ignore[arg-type]
+            _ = ctx.create_timer(fire_at)  # type: ignore[arg-type]  # the mistake under test
         except (TypeError, ValueError) as error:
             errors.append(f"{type(error).__name__}: {str(error)[:20]}")
     await ctx.create_timer(timedelta(seconds=1))
@@ -161,7 +161,7 @@ async def test_times_that_name_no_moment_are_refused(tmp_path: Path, autojump_cl
         assert [error.partition(":")[0] for error in errors] == ["ValueError", "ValueError", "ValueError", "TypeError"]
         assert "naive" in errors[0] or "fire_at" in errors[0]
         with pytest.raises(ValueError, match="naive"):
-            await client.start_new(bad_times, "y", start_at=datetime(2026, 1, 1))  # noqa: DTZ001
+            await client.start_new(bad_times, "y", start_at=datetime(2026, 1, 1))  # noqa: DTZ001  # on purpose
 
 
 async def test_start_at_waits_also_over_a_restart(tmp_path: Path, autojump_clock: object) -> None:

@@ -1,4 +1,4 @@
-"""The layers, and the one order of the files in each (design §3)."""
+"""The layers, and the one order of the files in each."""
 
 from __future__ import annotations
 

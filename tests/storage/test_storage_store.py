@@ -69,7 +69,7 @@ class FlakyEnv:
         self.when: Literal["before", "after"] = when
         self.panics = panics
         self.error: lmdb.Error | None = lmdb.Error("told to fail")
-        self.error.code = code  # type: ignore[misc]
+        self.error.code = code  # type: ignore[misc]  # LMDB sets it in C
 
     def begin(self, write: bool = False) -> Any:
         """The real transaction, or the one that fails."""
@@ -86,7 +86,7 @@ class FlakyEnv:
 
 def fail_next_write(store: LmdbStore, code: int, when: Literal["before", "after"], *, panics: bool = False) -> None:
     """Make the next commit of `store` fail with an LMDB error code."""
-    store._env = FlakyEnv(store._env, code, when, panics=panics)  # type: ignore[assignment]
+    store._env = FlakyEnv(store._env, code, when, panics=panics)  # type: ignore[assignment]  # a stand-in
 
 
 def test_it_is_a_store(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_read_error_breaks_the_handle(tmp_path: Path) -> None:
         store = LmdbStore.open(tmp_path)
         flaky = FlakyEnv(store._env, 0, "before", panics=True)
         flaky.error = None
-        store._env = flaky  # type: ignore[assignment]
+        store._env = flaky  # type: ignore[assignment]  # a stand-in
         with pytest.raises(HubBroken):
             calls(store)[index]()
         with pytest.raises(HubBroken):
@@ -298,7 +298,7 @@ def test_close_waits_for_the_commit_in_flight(tmp_path: Path) -> None:
         def close(self) -> None:
             real.close()
 
-    store._env = SlowEnv()  # type: ignore[assignment]
+    store._env = SlowEnv()  # type: ignore[assignment]  # a stand-in
     numbers: list[int] = []
     commit = threading.Thread(target=lambda: numbers.append(store.commit(put(b"k", b"v"))))
     commit.start()

@@ -62,13 +62,15 @@ class Batch:
     written and deleted within one batch is never encoded at all.
     """
 
-    __slots__ = ("changes", "fresh", "number", "outputs")
+    __slots__ = ("changes", "dropped", "fresh", "number", "outputs")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.changes: dict[bytes, dict[bytes, Change]] = {}
         self.fresh: set[bytes] = set()
         self.outputs: list[Output] = []
+        self.dropped: set[bytes] = set()
+        """Jobs of this batch that were taken back: their outputs do not leave."""
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.outputs)
@@ -148,7 +150,7 @@ class View:
             rows = batch.changes.get(group)
             if rows is not None and key in rows:
                 record: Any = rows[key]
-                return record  # type: ignore[no-any-return]
+                return record  # type: ignore[no-any-return]  # what the decoder would make of it
         data = self._store.get(key)
         return None if data is None else decoder.decode(data)
 

@@ -235,7 +235,7 @@ def _mapping_writer(t: Any, c: cattrs.Converter) -> Callable[[Any], Any]:
 
 
 def key_text(key: Any, write: Callable[[Any], Any], read: Callable[[Any], Any] | None) -> str:
-    """JSON text of a dict key; a key that is no text only if ``read`` restores it from its text."""
+    """JSON text of a dict key; a key that is no text only if `read` restores it from its text."""
     plain = write(key)
     if isinstance(plain, str):
         return str.__str__(plain)

@@ -139,7 +139,3 @@ class OperationTimeout(DurioError):
 
     def __str__(self) -> str:
         return f"operation {self.operation!r} took longer than {self.timeout_s} s; it was cancelled and rolled back"
-
-
-class KernelBug(DurioError):
-    """durio broke a rule of its own. Please report it; the hub was closed before anything wrong was written."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextvars
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, NoReturn, TypeVar
+
+import trio
 
 # Private to Trio, and the only way: it is used in this file alone, and a test pins it.
 from trio._core._run import GLOBAL_RUN_CONTEXT
@@ -29,10 +31,22 @@ _NOT_THE_USERS: Final = frozenset({"trio", "outcome", "durio", "attr", "attrs"})
 )
 
 
+class _NoCoroutine:
+    """What Trio's SIGINT handler finds for the coroutine of the barrier: no frame."""
+
+    cr_frame = None
+
+
 class _Barrier:
-    """Stands in for Trio's task and runner: every use of it is the offence of the code that made it."""
+    """Stands in for Trio's task and runner: every use of it is the offence of the code that made it.
+
+    Except by Trio's SIGINT handler, which looks at two attributes to learn whether Ctrl-C may be raised here.
+    """
 
     __slots__ = ("_guard",)
+
+    _ki_protected = False
+    coro = _NoCoroutine()
 
     def __init__(self, guard: Guard) -> None:
         object.__setattr__(self, "_guard", guard)
@@ -49,13 +63,14 @@ class Guard:
     the first offence is remembered, so swallowing the error does not hide it.
     """
 
-    __slots__ = ("_barrier", "context", "offence")
+    __slots__ = ("_barrier", "_generators", "context", "offence")
 
     def __init__(self) -> None:
         self.context = contextvars.Context()
         self.context.run(CURRENT_GUARD.set, self)
         self.offence: NotDurable | None = None
         self._barrier = _Barrier(self)
+        self._generators: list[AsyncGenerator[Any, Any]] = []
 
     def refuse(self, error: NotDurable) -> NotDurable:
         """Remember `error` as the offence (the first one counts) and give it back to be raised."""
@@ -63,16 +78,31 @@ class Guard:
             self.offence = error
         return error
 
+    @trio.lowlevel.enable_ki_protection
     def run(self, call: Callable[..., T], *args: Any) -> T:
-        """Call user code behind the barrier."""
+        """Call user code behind the barrier. Ctrl-C is raised in that code, not while the barrier moves."""
         run = GLOBAL_RUN_CONTEXT.__dict__
         hidden = run.copy()
+        hooks = sys.get_asyncgen_hooks()
         run["task"] = run["runner"] = self._barrier
+        # Trio would clean up asynchronous generators of this code later, outside of any turn.
+        sys.set_asyncgen_hooks(self._generators.append, None)
         try:
-            return self.context.run(call, *args)
+            return self.context.run(_users, call, *args)
         finally:
+            sys.set_asyncgen_hooks(*hooks)
             run.clear()
             run.update(hidden)
+
+    def forget_generators(self) -> None:
+        """Let go of asynchronous generators that were left early: Python closes them, behind the barrier."""
+        if self._generators:
+            self.run(self._generators.clear)
+
+
+@trio.lowlevel.disable_ki_protection
+def _users(call: Callable[..., T], *args: Any) -> T:
+    return call(*args)
 
 
 CURRENT_GUARD: Final[contextvars.ContextVar[Guard | None]] = contextvars.ContextVar("durio_guard", default=None)

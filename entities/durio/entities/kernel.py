@@ -287,7 +287,7 @@ class Kernel:
             fresh = output.key in batch.fresh
             batch.delete(keys.JOB, output.key)
             if fresh:
-                batch.outputs[:] = [o for o in batch.outputs if type(o) is not StartJob or o.key != output.key]
+                batch.dropped.add(output.key)
                 return
         elif type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
             self.requests.answer(output.token[1:], output.answer)
@@ -340,7 +340,9 @@ class Kernel:
     def committed(self, batch: Batch) -> list[Output]:
         """The batch is durable: its outputs may leave."""
         self.view.durable(batch)
-        return batch.outputs
+        if not batch.dropped:
+            return batch.outputs
+        return [o for o in batch.outputs if type(o) is not StartJob or o.key not in batch.dropped]
 
     def collect(self, idle_us: int) -> int:
         """Drop idle actors from memory; returns how many."""

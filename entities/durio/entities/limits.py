@@ -7,6 +7,12 @@ from typing import Final
 ADDRESS_BYTES_MAX: Final = 256
 """Longest address (instance id, or `@name@key`) in UTF-8. LMDB keys hold 511 bytes; the rest is for suffixes."""
 
+PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Longest payload that is encoded: it is in memory, in the mailbox and in the history at the same time."""
+
+PAYLOAD_DEPTH_MAX: Final = 200
+"""Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""
+
 TURN_MESSAGES_MAX: Final = 256
 """Most messages that one actor takes before it goes to the back of the queue (G8)."""
 

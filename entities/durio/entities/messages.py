@@ -99,13 +99,6 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tags: dict[str, str] | None = None
 
 
-class JobResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How a job ended."""
-
-    result: bytes | None = None
-    failure: Failure | None = None
-
-
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message that takes its place in a mailbox when it becomes due. `message` is encoded."""
 

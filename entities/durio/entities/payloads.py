@@ -2,7 +2,7 @@
 
 import math
 from collections import abc
-from typing import Any, Final
+from typing import Any
 
 import cattrs
 import msgspec
@@ -20,22 +20,20 @@ from durio.entities.converters import (
     type_label,
 )
 from durio.entities.errors import DurioError
-
-DEPTH_MAX: Final = 200
-"""Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""
+from durio.entities.failures import storable
+from durio.entities.limits import PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 
 
 class PayloadError(DurioError):
     """A value is no payload, or bytes are no value of the wanted type; nothing was changed.
 
-    ``what`` names the value ("result of activity 'f1'"), ``type_name`` its type or the wanted type, ``why`` the reason,
+    `what` names the value ("result of activity 'f1'"), `type_name` its type or the wanted type, `why` the reason,
     with the path inside the value and what to do. All three are plain text that can itself be stored.
     """
 
     def __init__(self, what: str, type_name: str, why: str) -> None:
         # A lone surrogate in the refused value must not make its error unstorable too.
-        texts = (text.encode("utf-8", "backslashreplace").decode() for text in (what, type_name, why))
-        self.what, self.type_name, self.why = texts
+        self.what, self.type_name, self.why = storable(what), storable(type_name), storable(why)
         super().__init__(self.what, self.type_name, self.why)
 
     def __str__(self) -> str:
@@ -45,18 +43,18 @@ class PayloadError(DurioError):
 class Payloads:
     """Encodes user values as JSON and decodes them by annotation.
 
-    A ``converter`` replaces the built-in one: it is copied and used as it is, without the strictness of the built-in
-    one. ``bytes_max`` bounds what is encoded, not what is decoded.
+    A `converter` replaces the built-in one: it is copied and used as it is, without the strictness of the built-in
+    one. `bytes_max` bounds what is encoded, not what is decoded.
     """
 
-    def __init__(self, converter: cattrs.Converter | None = None, bytes_max: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, converter: cattrs.Converter | None = None, bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._own = converter is None
         self._converter = default_converter() if converter is None else converter.copy()
         self._bytes_max = bytes_max
         self._reads: dict[object, Read] = {}
 
     def encode(self, value: object, what: str = "value") -> bytes:
-        """JSON of ``value`` in UTF-8; `PayloadError` if it has no JSON form that decodes again, or is too large."""
+        """JSON of `value` in UTF-8; `PayloadError` if it has no JSON form that decodes again, or is too large."""
         try:
             kind = type(value)
             data = to_json(value) if kind is str or kind is int or kind is bool else self._encode(value)
@@ -70,7 +68,7 @@ class Payloads:
         return data
 
     def decode(self, data: bytes, type_: object = Any, what: str = "value") -> Any:
-        """The value in ``data`` as a ``type_`` (`Any`: plain JSON values); `PayloadError` if it is none."""
+        """The value in `data` as a `type_` (`Any`: plain JSON values); `PayloadError` if it is none."""
         try:
             value = from_json(data)
             if type_ is Any:
@@ -104,7 +102,7 @@ class Payloads:
         return to_json(self._plain(value, 0, False))
 
     def _plain(self, value: Any, depth: int, converted: bool) -> Any:
-        """``value`` made of JSON values only; what has no JSON form is an error. Below ``converted`` cattrs ran."""
+        """`value` made of JSON values only; what has no JSON form is an error. Below `converted` cattrs ran."""
         kind = type(value)
         if value is None or kind is str or kind is int or kind is bool:
             return value
@@ -112,8 +110,8 @@ class Payloads:
             if not math.isfinite(value):
                 raise ValueError(f"JSON has no {value}: use None or text")
             return value
-        if depth >= DEPTH_MAX:
-            raise ValueError(f"nested more than {DEPTH_MAX} levels deep, or contains itself: make it flat")
+        if depth >= PAYLOAD_DEPTH_MAX:
+            raise ValueError(f"nested more than {PAYLOAD_DEPTH_MAX} levels deep, or contains itself: make it flat")
         if kind is list or kind is tuple or kind is set or kind is frozenset:
             return [self._plain(v, depth + 1, converted) for v in value]
         if kind is dict:
@@ -140,7 +138,7 @@ class Payloads:
 
 
 def _proved(plain: object) -> bytes | None:
-    """JSON of ``plain`` if it reads back equal, so has text keys and finite numbers only. None: look closer."""
+    """JSON of `plain` if it reads back equal, so has text keys and finite numbers only. None: look closer."""
     # msgspec writes nan as null and the key 1 as "1"; reading back is far cheaper than a look at every value in Python.
     try:
         data = to_json(plain)
@@ -149,15 +147,15 @@ def _proved(plain: object) -> bytes | None:
             return None
     except Exception:  # the closer look finds the words
         return None
-    return None if data.count(b"[") + data.count(b"{") > DEPTH_MAX and _is_deep(again) else data
+    return None if data.count(b"[") + data.count(b"{") > PAYLOAD_DEPTH_MAX and _is_deep(again) else data
 
 
 def _is_deep(value: Any) -> bool:
     level, depth = [value], 0
-    while level and depth <= DEPTH_MAX:
+    while level and depth <= PAYLOAD_DEPTH_MAX:
         inner = (v for c in level for v in (c.values() if type(c) is dict else c))
         level, depth = [v for v in inner if type(v) is list or type(v) is dict], depth + 1
-    return depth > DEPTH_MAX
+    return depth > PAYLOAD_DEPTH_MAX
 
 
 def _refusal(what: str, type_: object, error: Exception) -> PayloadError:

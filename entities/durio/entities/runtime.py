@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -22,7 +23,15 @@ from durio.entities.switching import ShortSwitchInterval
 from durio.entities.waiters import Bell, Waiters
 from durio.storage import HubClosed, Store
 
+T = TypeVar("T")
+
 _FORGET_US = 60_000_000
+
+
+@trio.lowlevel.enable_ki_protection
+def _atomic(step: Callable[..., T], *args: Any, **options: Any) -> T:
+    """One step of the kernel. Ctrl-C must not leave it half done: it is raised behind it, or in user code inside."""
+    return step(*args, **options)
 
 
 class JobRunner(Protocol):
@@ -94,7 +103,7 @@ class Runtime:
         """Tell or ask: take the message in and wait for the durable answer. Cancelling never retracts the message."""
         if self._stop.is_set():
             raise HubClosed(self.store.path)
-        self.kernel.submit(address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
+        _atomic(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
         self.poke()
         if due_us is not None:
             self._check_timers()
@@ -102,7 +111,7 @@ class Runtime:
 
     def job_done(self, key: bytes, address: str, message: Message) -> None:
         """A job ended."""
-        self.kernel.job_done(key, address, message)
+        _atomic(self.kernel.job_done, key, address, message)
         self.poke()
 
     def poke(self) -> None:
@@ -147,6 +156,7 @@ class Runtime:
             self._interrupting = True
             nursery.cancel_scope.cancel()
 
+    @trio.lowlevel.enable_ki_protection
     async def _close(self) -> None:
         self._stop.set()
         try:
@@ -169,7 +179,7 @@ class Runtime:
             started = time.perf_counter()
             spent = 0.0
             while kernel.runnable and spent < slice_s:
-                kernel.run_turn()
+                _atomic(kernel.run_turn)
                 spent = time.perf_counter() - started
             self._gathered_s += spent
             self._commit_bell.ring()
@@ -191,7 +201,7 @@ class Runtime:
                 await self._commit_bell.wait()
 
     async def _commit(self) -> None:
-        batch = self.kernel.seal()
+        batch = _atomic(self.kernel.seal)
         writes = batch.seal()
         self._in_flight, self._ahead_s = True, 0.0
         if writes.changes:
@@ -203,9 +213,9 @@ class Runtime:
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()  # a sealed batch is always finished
         self._in_flight = False
-        self._release(self.kernel.committed(batch))
-        self.kernel.sweep()
-        self.kernel.collect(self._idle_us)
+        self._release(_atomic(self.kernel.committed, batch))
+        _atomic(self.kernel.sweep)
+        _atomic(self.kernel.collect, self._idle_us)
         self._landing.unpark_all()
 
     async def _run_timers(self) -> None:
@@ -215,7 +225,7 @@ class Runtime:
             if self._clear_due(now_us):
                 await self._landing.park()  # the next ones wait for a commit: a million may be due
                 continue
-            kernel.collect(self._idle_us)
+            _atomic(kernel.collect, self._idle_us)
             self._sleeps_until_us = self._next_us(now_us)
             sleep_s = env.clock_read_s
             if self._sleeps_until_us is not None:
@@ -225,9 +235,9 @@ class Runtime:
 
     def _clear_due(self, now_us: int) -> bool:
         """Fire due timers and forget old request ids, a bounded number; True: there may be more of them."""
-        fired, forgotten = self.kernel.fire_due(now_us), 0
+        fired, forgotten = _atomic(self.kernel.fire_due, now_us), 0
         if now_us - self._forgot_us >= _FORGET_US:
-            forgotten = self.kernel.requests.forget(now_us)
+            forgotten = _atomic(self.kernel.requests.forget, now_us)
             if forgotten < SWEEP_MAX:
                 self._forgot_us = now_us
         if fired or forgotten:
@@ -252,17 +262,16 @@ class Runtime:
         assert nursery is not None, "outputs leave while the runtime runs"
         closing = self._stop.is_set()
         for output in outputs:
-            kind = type(output)
-            if kind is Reply:
-                self.answers.resolve(output.token, output.answer)  # type: ignore[union-attr]
-            elif kind is StartJob:
+            if isinstance(output, Reply):
+                self.answers.resolve(output.token, output.answer)
+            elif isinstance(output, StartJob):
                 if not closing:
-                    self._jobs.start(output.key, output.job, nursery)  # type: ignore[union-attr]
-            elif kind is CancelJob:
-                self._jobs.cancel(output.key)  # type: ignore[union-attr]
-            elif kind is Ended:
-                self.endings.resolve((output.address, output.life), output.last)  # type: ignore[union-attr]
-            elif not closing and isinstance(output, Offer):
+                    self._jobs.start(output.key, output.job, nursery)
+            elif isinstance(output, CancelJob):
+                self._jobs.cancel(output.key)
+            elif isinstance(output, Ended):
+                self.endings.resolve((output.address, output.life), output.last)
+            elif not closing:
                 self._operations += 1
                 nursery.start_soon(self._run_operation, output)
 
@@ -291,7 +300,7 @@ class Runtime:
             outcome = await self._timed_operation(actor, operation, timeout_s)
             if self._interrupting and outcome.failure is not None:
                 return  # it was cancelled because the hub closes: it runs again at the next open (G10)
-            if self._broken is None and self.kernel.settle_offer(offer.address, offer.number, [outcome]):
+            if self._broken is None and _atomic(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
                 self._check_timers()
                 self._commit_bell.ring()
                 self.poke()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -76,6 +77,7 @@ class ActivityRunner:
         self._payloads = payloads
         self._env = env
         self._report: Report | None = None
+        self._context = contextvars.Context()
         self._slots: dict[str, _Slots] = {}
         self._running: dict[bytes, tuple[trio.CancelScope, ActivityContext]] = {}
         self._cancelled: set[bytes] = set()
@@ -83,6 +85,7 @@ class ActivityRunner:
     def report_to(self, report: Report) -> None:
         """Say where results go, before the first job starts."""
         self._report = report
+        self._context = contextvars.copy_context()
 
     def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
         try:
@@ -99,7 +102,7 @@ class ActivityRunner:
             slots.waiting.append((key, job))
             return
         slots.free -= 1
-        nursery.start_soon(self._run, key, job, activity, slots, nursery)
+        self._spawn(key, job, activity, slots, nursery)
 
     def cancel(self, key: bytes) -> None:
         running = self._running.get(key)
@@ -123,7 +126,11 @@ class ActivityRunner:
                     self._cancelled.discard(waiting_key)
                 else:
                     slots.free -= 1
-                    nursery.start_soon(self._run, waiting_key, waiting, activity, slots, nursery)
+                    self._spawn(waiting_key, waiting, activity, slots, nursery)
+
+    def _spawn(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
+        """Start a task in the hub's context: what one activity sets there must not reach the next."""
+        self._context.copy().run(nursery.start_soon, self._run, key, job, activity, slots, nursery)
 
     async def _attempt(self, key: bytes, job: Job, activity: Activity) -> None:
         context = ActivityContext(
@@ -143,6 +150,8 @@ class ActivityRunner:
         finally:
             context.cancelled = context.cancelled or done is None
             del self._running[key]
+        if done is not None and done.failure is not None and trio.current_effective_deadline() == -math.inf:
+            return  # it made an error of being cancelled, since the hub closes: it runs again at the next open
         if done is not None and not scope.cancel_called:
             assert self._report is not None, "report_to was called"
             self._report.job_done(key, job.address, done)

@@ -31,7 +31,7 @@ from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
-from durio.orchestration.records import ALIVE, HEAD, Snapshot
+from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
 
 I = TypeVar("I")  # noqa: E741  # the input of a call
@@ -161,18 +161,21 @@ class Client(EntityClient):
         `show_history` fills `history`; `show_history_output` adds the results to it.
         """
         self._check_reading()
-        instance = load(View(self._runtime.store), _checked(instance_id), self._decoders)
-        if instance.head is None or instance.origin is None:
-            return DurableOrchestrationStatus(instance.address)
-        snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
-        decode = self._decoder(snapshot)
-        history = None
-        if show_history:
+        await trio.lowlevel.checkpoint()
+        address = _checked(instance_id)
+        while True:
+            instance = load(View(self._runtime.store), address, self._decoders)
+            if instance.head is None or instance.origin is None:
+                return DurableOrchestrationStatus(address)
+            snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
             events: list[HistoryEvent] = []
-            for part in read_history(instance, self._decoders):
-                events.extend(part)
-            history = history_of(events, decode, show_output=show_history_output)
-        return status_of(instance.address, snapshot, decode, show_input=show_input, history=history)
+            if show_history:
+                events.extend(event for part in read_history(instance, self._decoders) for event in part)
+            if not show_history or self._head(address) == instance.head:
+                break  # no commit came between the head and its history
+        decode = self._decoder(snapshot)
+        history = history_of(events, decode, show_output=show_history_output) if show_history else None
+        return status_of(address, snapshot, decode, show_input=show_input, history=history)
 
     async def wait_for_completion(self, instance_id: str | Started) -> DurableOrchestrationStatus:
         """Wait until the life that goes on now has ended, over continue-as-new, and give its last status (G17).
@@ -181,14 +184,17 @@ class Client(EntityClient):
         """
         self._check_outside()
         address = _checked(instance_id)
-        data = self._runtime.store.get(entity_keys.actor(address) + HEAD)
-        if data is None:
+        head = self._head(address)
+        if head is None:
             raise InstanceNotFound(address)
-        head = self._decoders.head.decode(data)
-        if head.status not in ALIVE:
+        if head.status in ALIVE:
+            snapshot: Snapshot = await self._runtime.endings.wait((address, head.life))
+        else:
+            instance = load(View(self._runtime.store), address, self._decoders)
+            if instance.head is None or instance.origin is None or instance.head.life != head.life:
+                return await self.wait_for_completion(address)  # a new life began between the two reads
+            snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
             await trio.lowlevel.checkpoint()
-            return await self.get_status(address)
-        snapshot: Snapshot = await self._runtime.endings.wait((address, head.life))
         return status_of(address, snapshot, self._decoder(snapshot))
 
     async def raise_event(
@@ -256,6 +262,10 @@ class Client(EntityClient):
             return payloads.decode(data)
 
         return decode
+
+    def _head(self, address: str) -> Head | None:
+        data = self._runtime.store.get(entity_keys.actor(address) + HEAD)
+        return None if data is None else self._decoders.head.decode(data)
 
     def _events(self, events: Events) -> tuple[tuple[str, bytes], ...]:
         for event in events:

@@ -13,7 +13,7 @@ from durio.entities import check_instance_id, check_text, from_us, storable, to_
 from durio.orchestration.calling import CallingContext
 from durio.orchestration.engine import Engine, encode_input
 from durio.orchestration.history import EventSent, TimerSet
-from durio.orchestration.limits import DEPTH_MAX, DUE_US_MAX, EVENT_NAME_BYTES_MAX
+from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX, TASK_DEPTH_MAX
 from durio.orchestration.tasks import AllTask, AnyTask, EventTask, Task, TimerTask
 
 T = TypeVar("T")
@@ -154,6 +154,7 @@ class OrchestrationContext(CallingContext):
     def set_custom_status(self, status: object) -> None:
         """Show `status`, a JSON value, in `get_status`; None clears it. Raises `PayloadError`."""
         data = None if status is None else self._engine.payloads.encode(status, "custom status")
+        self._engine.recorder.check_inside()
         if not self._engine.recorder.silent:
             self._engine.custom_status, self._engine.status_set = data, True
 
@@ -187,8 +188,8 @@ class OrchestrationContext(CallingContext):
         for member in members:
             if not isinstance(member, Task) or member.owner is not self._engine:
                 raise TypeError(f"{member!r} is no task of this execution; pass what ctx.call_activity etc. return")
-            if member.depth >= DEPTH_MAX:
-                raise ValueError(f"task_all and task_any may be nested {DEPTH_MAX} deep at most")
+            if member.depth >= TASK_DEPTH_MAX:
+                raise ValueError(f"task_all and task_any may be nested {TASK_DEPTH_MAX} deep at most")
         return members
 
 

@@ -91,8 +91,11 @@ class Driver:
     def close(self) -> None:
         """Let the code clean up: Python runs its `finally` blocks; what they ask for is ignored by then (G25)."""
         code, self._code = self._code, None
-        if code is None:
-            return
+        if code is not None:
+            self._close(code)
+        self._guard.forget_generators()
+
+    def _close(self, code: CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any]) -> None:
         for _ in range(CLOSES_MAX):
             try:
                 self._guard.run(code.close)

@@ -122,9 +122,9 @@ class Execution:
         self._wait = None
         self._driver.close()
 
-    def where(self) -> str:
-        """The user's line that waits."""
-        return self._driver.where()
+    def line(self) -> str:
+        """The user's line that waits; where the orchestrator begins, if none does."""
+        return self._driver.where() or self.behaviour.line
 
     def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent]) -> None:
         if self.end is not None or entry is None:
@@ -133,10 +133,10 @@ class Execution:
         self.feed(entry)
         if self.recorder.broken is None and expected:
             self.recorder.differs(
-                describe(expected[0]), "to end here" if self.end is not None else "nothing more", self._line()
+                describe(expected[0]), "to end here" if self.end is not None else "nothing more", self.line()
             )
         elif self.recorder.broken is None and self.end is not None:
-            self.recorder.differs("no end yet", f"to end as {self.end.status}", self._line())
+            self.recorder.differs("no end yet", f"to end as {self.end.status}", self.line())
         if self.recorder.broken is not None:
             self.end = End("Failed", failure=Failure.of(self.recorder.broken))
 
@@ -153,7 +153,8 @@ class Execution:
 
     def continue_as_new(self, input_: bytes | None) -> ContinueAsNewSignal:
         """Note that the code wants to begin anew; it wins over whatever the code does then (G23)."""
-        if not self.recorder.dead:
+        self.recorder.check_inside()
+        if not self.recorder.dead and self.again is None:
             self.again = (input_,)
         return ContinueAsNewSignal()
 
@@ -211,9 +212,6 @@ class Execution:
         except Exception as error:
             return End("Failed", failure=Failure.of(error))
 
-    def _line(self) -> str:
-        return self.where() or self.behaviour.line
-
     def _on_started(self, entry: Started) -> None:
         self.started = entry
         behaviour, context = self.behaviour, OrchestrationContext(self)
@@ -223,7 +221,7 @@ class Execution:
         task = self.open.pop(entry.id, None)
         if task is not None:
             task.arrive(self.position, entry.result)
-            self._finished(task)
+            self.finished(task)
 
     def _on_failure(self, entry: ActivityFailed | ChildFailed) -> None:
         task = self.open.pop(entry.id, None)
@@ -236,16 +234,16 @@ class Execution:
             self._go_wrong(task, entry.failure)
         elif task is not None:
             task.arrive(self.position, entry.result)
-            self._finished(task)
+            self.finished(task)
 
     def _on_timer(self, entry: TimerFired) -> None:
         task = self.open.pop(entry.id, None)
         if isinstance(task, RetryTask):
             self._guarded(task.resume, self.position)
-            self._finished(task)
+            self.finished(task)
         elif task is not None:
             task.arrive(self.position, None)
-            self._finished(task)
+            self.finished(task)
 
     def _on_event(self, entry: EventRaised) -> None:
         self.events.add(self.position, entry)
@@ -254,7 +252,7 @@ class Execution:
 
     def _go_wrong(self, task: ActionTask[Any], failure: Failure) -> None:
         self._guarded(task.go_wrong, self.position, failure)
-        self._finished(task)
+        self.finished(task)
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
         """Retry decisions run the user's code; what they raise ends the execution."""
@@ -265,10 +263,11 @@ class Execution:
         except BaseException as error:
             if self.recorder.broken is None:
                 self._take(Raised(error))
-        if self.recorder.broken is not None and self.end is None:
-            self._take(Raised(self.recorder.broken))
+        offence = self.recorder.broken or self.guard.offence
+        if offence is not None and self.end is None:
+            self._take(Raised(offence))
 
-    def _finished(self, task: Task[Any]) -> None:
+    def finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:
             self._wait.finished(task)
 

@@ -23,6 +23,7 @@ from durio.entities import (
     holds_cancelled,
     single,
 )
+from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, REQUEST_DEDUPE_S
 from durio.orchestration.activities import ActivityRunner
 from durio.orchestration.app import App
 from durio.orchestration.asking import INSTEAD
@@ -117,18 +118,20 @@ def open_hub(
     *,
     env: Env | None = None,
     on_nondeterminism: Literal["fail", "hold"] = "fail",
-    activations_max: int = 10_000,
-    idle_s: float = 60.0,
-    dedupe_s: float = 24 * 3600.0,
+    activations_max: int = ACTIVATIONS_MAX,
+    idle_s: float = IDLE_S,
+    dedupe_s: float = REQUEST_DEDUPE_S,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
 
     `env`: the clock, ids and threads (`VirtualEnv` for tests). `on_nondeterminism`: what becomes of an instance whose
     code does not do what its history says: it fails, or it is held until fitting code is there. `activations_max`,
-    `idle_s`: how many actors stay in memory, and for how long without work. `dedupe_s`: how long request ids and
-    their answers are remembered. Leaving the block closes the hub: running
-    activities are cancelled and run again at the next open. Raises `HubInUse`, `NotAHub`, `FormatMismatch`,
-    `NetworkFileSystem`, `NoSpace`; while it is open, whatever breaks it (`HubBroken`, `Fenced`).
+    `idle_s`: how many actors stay in memory, and for how many seconds without work. `dedupe_s`: for how many seconds
+    request ids and their answers are remembered.
+
+    Leaving the block closes the hub: running activities are cancelled and run again at the next open. Entering
+    it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
+    hub meanwhile (`HubBroken`, `NoSpace`, `Fenced`, `Ambiguous`).
     """
     if isinstance(hub, str | os.PathLike):
         path = hub

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -67,7 +67,7 @@ class Instance:
     open: dict[int, tuple[str, bytes]] = attrs.Factory(dict)
     behaviour: Orchestration | None = None
     execution: Execution | None = None
-    preparing: Iterator[None] | None = None
+    preparing: Generator[None, None, None] | None = None
     complete: bool = False
     """Whether `open` is known: the history was read, or there was none."""
     stuck: bool = False
@@ -162,4 +162,4 @@ def job_key(instance: Instance, event: HistoryEvent) -> bytes:
 
 def _read(row: bytes | msgspec.Struct, decoder: msgspec.msgpack.Decoder[R]) -> R:
     found: Any = decoder.decode(row) if isinstance(row, bytes) else row
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]  # a row of the overlay is what its decoder would make

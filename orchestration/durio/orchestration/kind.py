@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from durio.entities import Directory, Mail, Mailbox, Message, Payloads, Settlement, StartInstance, Taken, View
 from durio.entities import keys as entity_keys
@@ -71,7 +71,10 @@ class InstanceKind:
         if not actor.alive:
             return self._take_dead(actor, mailbox)
         if actor.holding:
-            return self._take_holding(actor, mailbox, messages_max)
+            taken = self._take_holding(actor, mailbox, messages_max)
+            if taken is None and mailbox.peek_control() is not None:
+                return Taken([mailbox.pop_control()], Work("control"))  # all mail before it was looked at
+            return taken
         return self._take_running(actor, mailbox, messages_max)
 
     def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
@@ -93,17 +96,19 @@ class InstanceKind:
             work.next_execution = self._directory.new_id()
         took_ms = (time.perf_counter() - started) * 1000
         if took_ms > SLOW_STEP_MS:
-            logger.warning("a step of %s took %.0f ms; the code waits at %s", actor.address, took_ms, execution.where())
+            logger.warning("a step of %s took %.0f ms; its code: %s", actor.address, took_ms, execution.line())
         return decision
 
     def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         self._settling.settle(actor, taken, decision, settlement)
 
     def drop(self, actor: Instance) -> None:
+        if actor.preparing is not None:
+            actor.preparing.close()
         if actor.execution is not None:
             actor.execution.drop()
 
-    def _prepare(self, actor: Instance) -> Iterator[None]:
+    def _prepare(self, actor: Instance) -> Generator[None, None, None]:
         """Read the history, and replay it unless the instance holds its mail."""
         actor.open.clear()
         events: list[HistoryEvent] = []
@@ -116,8 +121,12 @@ class InstanceKind:
         if actor.holding or behaviour is None or actor.head is None:
             return
         execution = self._execution(actor, behaviour)
-        for _ in execution.replay(events):
-            yield
+        try:
+            for _ in execution.replay(events):
+                yield
+        except GeneratorExit:
+            execution.drop()  # the hub closes meanwhile: cleanup runs behind the guard, without effect
+            raise
         if self._hold and execution.end is not None:
             logger.error("%s is held: %s", actor.address, execution.recorder.broken)
             execution.drop()

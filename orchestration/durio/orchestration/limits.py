@@ -34,7 +34,7 @@ SLOW_STEP_MS: Final = 100.0
 STEP_BYTES_MAX: Final = 4 * 1024 * 1024
 """Most payload bytes that one turn takes in: a batch of large results must not fill the memory (G8)."""
 
-DEPTH_MAX: Final = 100
+TASK_DEPTH_MAX: Final = 100
 """Deepest nesting of `task_all` and `task_any`: they are walked by recursion."""
 
 TIMEOUT_S_MAX: Final = 10 * 366 * 24 * 3600.0

@@ -53,7 +53,6 @@ class ContinueAsNew(Message, frozen=True, kw_only=True, tag="again", gc=False):
     """Begin the next execution of a life."""
 
     execution: str
-    input: bytes | None = None
 
 
 class Terminate(Message, frozen=True, kw_only=True, tag="terminate", gc=False):
@@ -76,8 +75,6 @@ class Resume(Message, frozen=True, kw_only=True, tag="resume", gc=False):
 
     reason: str = ""
 
-
-Control = Terminate | Suspend | Resume
 
 InstanceMessage = (
     StartInstance

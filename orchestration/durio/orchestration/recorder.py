@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from durio.entities import Failure, Guard, caller_line
+from durio.entities import CURRENT_GUARD, Failure, Guard, NotDurable, caller_line
 from durio.orchestration.errors import NonDeterminismError, TurnTooLong
 from durio.orchestration.history import Action, HistoryEvent, describe, same_action
 from durio.orchestration.limits import STEPS_MAX
 from durio.orchestration.refusals import is_refusal, rebuild, refusal_of
 
 ActionT = TypeVar("ActionT", bound=Action)
+
+INSTEAD: Final = "a context belongs to the code it was given to; give others what they need as values"
 
 
 class Recorder:
@@ -91,7 +93,16 @@ class Recorder:
             self.broken = error
         return error
 
+    def check_inside(self) -> None:
+        """Refuse whoever is not this execution's own code: what they ask for would come elsewhere in a replay (G21)."""
+        current = CURRENT_GUARD.get()
+        if current is self._guard or self.dead:
+            return
+        error = NotDurable("the context of another execution was used", INSTEAD, caller_line())
+        raise error if current is None else current.refuse(error)
+
     def _expect(self, action: ActionT) -> ActionT | None:
+        self.check_inside()
         if self.dead or self.expected is None:
             return None
         if not self.expected:

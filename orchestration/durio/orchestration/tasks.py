@@ -35,6 +35,10 @@ class TaskOwner(Protocol):
         """The result of an action is not wanted any more."""
         ...
 
+    def finished(self, task: Task[Any]) -> None:
+        """`task` finished while the code may be waiting for it."""
+        ...
+
 
 class Task(Generic[T_co]):
     """Something durable that will have a result.
@@ -97,6 +101,7 @@ class Task(Generic[T_co]):
             return False
         self.withdraw()
         self.fail(self.owner.position, TaskCancelledError(self.what))
+        self.owner.finished(self)
         return True
 
     def withdraw(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from durio.orchestration.history import EventRaised
@@ -40,7 +41,7 @@ class Events:
 class _Node:
     """A task inside the awaited one."""
 
-    __slots__ = ("members", "missing", "parents", "ready", "task", "winner")
+    __slots__ = ("members", "missing", "parents", "position", "ready", "task", "winner")
 
     def __init__(self, task: Task[Any]) -> None:
         self.task = task
@@ -48,6 +49,7 @@ class _Node:
         self.members: list[_Node] = []
         self.missing = 0
         self.ready = False
+        self.position = 0
         self.winner: _Node | None = None
 
 
@@ -59,10 +61,9 @@ class Wait:
     O(1), not O(members), unless choices are nested in it.
     """
 
-    __slots__ = ("_arrived", "_events", "_fell", "_leaves", "_next", "_plain", "_root", "_waiters", "position")
+    __slots__ = ("_arrived", "_events", "_fell", "_leaves", "_next", "_plain", "_root", "_waiters")
 
     def __init__(self, task: Task[Any], events: Events) -> None:
-        self.position = 0
         self._events = events
         self._leaves: dict[Task[Any], _Node] = {}
         self._waiters: dict[str, list[_Node]] = {}
@@ -107,7 +108,7 @@ class Wait:
         for node in reversed(seen):
             task = node.task
             if isinstance(task, CompositeTask) and task.position is None:
-                task.finish(self.position, None if node.winner is None else node.winner.task)
+                task.finish(node.position, None if node.winner is None else node.winner.task)
 
     def _build(self, task: Task[Any]) -> _Node:
         root = _Node(task)
@@ -142,7 +143,9 @@ class Wait:
                 happened.append((0, number, node))
         for name, nodes in self._waiters.items():
             nodes.sort(key=lambda node: _creation(node.task))
-            happened.extend((position, 0, name) for position, _ in self._events.of(name))
+            # So many waiters can be offered so many events at most, however many wait for their turn.
+            events = islice(self._events.of(name), len(nodes))
+            happened.extend((position, 0, name) for position, _ in events)
         if len(happened) > 1:
             happened.sort(key=lambda item: item[:2])
         for position, _, subject in happened:
@@ -158,8 +161,7 @@ class Wait:
         if node.ready:
             return
         node.ready = True
-        if node is self._root:
-            self.position = position
+        node.position = position
         for parent in node.parents:
             if parent.ready:
                 continue

@@ -12,7 +12,7 @@ class StorageError(Exception):
 class HubInUse(StorageError):
     """Another owner has the hub open, maybe in this very process.
 
-    The operator must act: stop that process, or connect to it. Trying again helps once that process has
+    The operator must act: stop that process, or use another folder. Trying again helps once that process has
     ended.
     """
 
