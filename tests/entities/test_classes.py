@@ -228,3 +228,28 @@ async def test_an_error_with_a_lone_surrogate_does_not_break_the_hub(autojump_cl
         for _ in range(2):
             with pytest.raises(EntityOperationFailed, match=r"\\ud800"):
                 await client.call_entity(EntityId("bad", "a"), "go", request_id="one")
+
+
+@attrs.define
+class Careless:
+    """Stores what its own field does not allow."""
+
+    number: int = 0
+
+    def spoil(self) -> None:
+        wrong: Any = "text"
+        self.number = wrong
+
+    def add(self) -> int:
+        self.number += 1
+        return self.number
+
+
+async def test_a_state_that_cannot_be_read_back_is_rolled_back(autojump_clock: MockClock) -> None:
+    """G10, G31: an operation that leaves a wrong type in a field fails; the entity keeps the state before."""
+    careless = EntityId("careless", "a")
+    async with open_hub(MemoryStore(MemoryDisk()), app_of(Careless), env=VirtualEnv()) as client:
+        assert await client.call_entity(careless, Careless.add) == 1
+        with pytest.raises(EntityOperationFailed, match="expected int, got str"):
+            await client.call_entity(careless, Careless.spoil)
+        assert await client.call_entity(careless, Careless.add) == 2

@@ -109,11 +109,19 @@ def test_lone_surrogates_are_made_storable_everywhere() -> None:
 
 def test_notes_and_groups_are_in_the_stack() -> None:
     """What Python would show, the stack shows."""
-    error = ExceptionGroup("two", [ValueError("one of them")])
+    error = ExceptionGroup("two", [ValueError("one of them"), TypeError("the other")])
     error.add_note("look at the disk")
     failure = caught(error)
     assert "look at the disk" in failure.stack
     assert "one of them" in failure.stack
+    assert failure.message == "two (2 sub-exceptions) - ValueError: one of them; TypeError: the other"
+
+
+def test_a_group_of_one_is_that_one() -> None:
+    """Trio's nurseries put a single error into a group; who catches the failure looks for the error."""
+    failure = caught(ExceptionGroup("nursery", [ExceptionGroup("inner", [ValueError("alone")])]))
+    assert (failure.type, failure.message) == ("ValueError", "alone")
+    assert failure.is_caused_by(ValueError)
 
 
 def test_type_names_are_plain_for_builtins_and_qualified_for_others() -> None:

@@ -67,7 +67,8 @@ class Driver:
     def ask(self, amount: int, token: str = "") -> None:
         """A message comes in."""
         message = Operation(at_us=self.now_us, name="add", input=str(amount).encode(), reply=token)
-        self.kernel.submit(ADDRESS, message, MAIL_LANE, token, tell=False)
+        if self.kernel.admit(ADDRESS, token, b""):
+            self.kernel.submit(ADDRESS, message, MAIL_LANE, token, tell=False)
 
     def turns(self) -> None:
         """All turns that there are."""

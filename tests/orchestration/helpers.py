@@ -119,7 +119,8 @@ class Stepper:
         """Take a message in; its answer will lie under the token that is returned."""
         self._tokens += 1
         token = f"c{self._tokens}"
-        self.kernel.submit(address, build(at_us=self.now_us, reply=token, **facts), lane, token, tell=False)
+        if self.kernel.admit(address, token, b""):
+            self.kernel.submit(address, build(at_us=self.now_us, reply=token, **facts), lane, token, tell=False)
         return token
 
     def start(self, name: str, address: str, input_: object = None, **facts: Any) -> str:

@@ -72,7 +72,7 @@ for function in (fails_in_cleanup, leaves_python, leaves_python_in_thread, raise
         (fails_in_cleanup, {"cancel": True}, "was cancelled"),
         (leaves_python, {}, "SystemExit: 3"),
         (leaves_python_in_thread, {}, "SystemExit: 4"),
-        (raises_group, {}, "Group"),
+        (raises_group, {}, "SystemExit: 3"),
     ],
 )
 async def test_an_activity_that_goes_wrong_fails_alone(

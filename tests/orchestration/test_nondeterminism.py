@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from durio.entities import EntityContext, EntityId
 from durio.orchestration import App, InstanceAlreadyExists, InstanceFinished, NonDeterminismError, OrchestrationContext
@@ -242,3 +243,30 @@ async def test_an_instance_keeps_its_version(tmp_path: Path, autojump_clock: obj
             await client.raise_event(instance_id, "go", instance_id)
             assert await output(client, instance_id) == instance_id
             assert (await client.get_status(instance_id)).version == version
+
+
+@pytest.mark.parametrize("if_running", ["raise", "return"])
+async def test_a_start_does_not_replace_what_it_finds_running_with_other_code(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture, if_running: Any
+) -> None:
+    """G15, G20: a start on a running instance whose code does not fit any more is answered as for a running one; the
+    instance fails, is logged, and is not started anew behind everybody's back.
+    """
+    first, second = App(), App()
+    for app, code in ((first, act), (second, other_act)):
+        app.orchestration(name="main")(code)
+        app.activity(name="one")(lambda: None)
+        app.activity(name="two")(lambda: None)
+    async with hub(tmp_path, first) as client:
+        await client.start_new("main", "x")
+        await trio.testing.wait_all_tasks_blocked()  # its activity is done; it waits for an event
+    async with hub(tmp_path, second) as client:
+        if if_running == "return":
+            assert not (await client.start_new("main", "x", if_running="return")).created
+        else:
+            with pytest.raises(InstanceAlreadyExists, match="Running"):
+                await client.start_new("main", "x")
+        status = await finished(client, "x")
+        assert status.failure is not None
+        assert status.failure.is_caused_by(NonDeterminismError)
+        assert "is not deterministic" in caplog.text

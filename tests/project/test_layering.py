@@ -38,8 +38,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "entities": (
         "limits",
         "errors",
-        "failures",
         "groups",
+        "failures",
         "guard",
         "address",
         "clock",

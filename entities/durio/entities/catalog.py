@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import attrs
 
 from durio.entities.kinds import ActorKind, Taken
 from durio.entities.mailbox import Mailbox
+
+WALK_MAX: Final = 1000
+"""How many activations one collection looks at: there may be many more that cannot be dropped now."""
 
 
 @attrs.define(eq=False)
@@ -60,17 +64,18 @@ class Catalog:
         activation.used_us = now_us
         self._activations.move_to_end(activation.address)
 
-    def collect(self, undurable: int, idle_before_us: int) -> int:
-        """Drop what is idle since before `idle_before_us`, and beyond the bound whatever may be dropped.
+    def collect(self, undurable: int, now_us: int, idle_us: int) -> int:
+        """Drop what is idle for `idle_us`, and beyond the bound whatever may be dropped; returns how many were.
 
-        `undurable` is the number of the oldest batch not yet on disk. Returns how many were dropped. O(dropped) in
-        normal work: the oldest come first, and the walk ends at the first that is young enough.
+        `undurable` is the number of the oldest batch not yet on disk. The oldest come first, the walk ends at the first
+        that is young enough, and a call looks at a bounded number: what cannot be dropped goes to the end.
         """
         dropped = 0
-        for address, activation in list(self._oldest(idle_before_us)):
+        for activation in list(islice(self._oldest(now_us, idle_us), WALK_MAX)):
             if activation.runnable or activation.pinned is not None or activation.batch >= undurable:
+                self._activations.move_to_end(activation.address)
                 continue
-            del self._activations[address]
+            del self._activations[activation.address]
             activation.kind.drop(activation.actor)
             dropped += 1
         return dropped
@@ -88,9 +93,10 @@ class Catalog:
             return activation.used_us
         return None
 
-    def _oldest(self, idle_before_us: int) -> Iterator[tuple[str, Activation]]:
+    def _oldest(self, now_us: int, idle_us: int) -> Iterator[Activation]:
         surplus = len(self._activations) - self._activations_max
-        for number, (address, activation) in enumerate(self._activations.items()):
-            if number >= surplus and activation.used_us >= idle_before_us:
+        for number, activation in enumerate(self._activations.values()):
+            # One that seems to be used later than now was used before the clock went back.
+            if number >= surplus and now_us - idle_us <= activation.used_us <= now_us:
                 return
-            yield address, activation
+            yield activation

@@ -7,6 +7,8 @@ import traceback
 
 import msgspec
 
+from durio.entities.groups import single
+
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
     """An exception as data. `type` is the qualified class name; `inner` is its `__cause__`."""
@@ -18,9 +20,13 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
     inner: Failure | None = None
     properties: dict[str, str | int | float | bool | list[str] | None] = {}
 
+    def __repr__(self) -> str:
+        return f"Failure({self.type}: {self.message})"  # a stack inside a line helps nobody
+
     @staticmethod
     def of(error: BaseException, *, depth: int = 8) -> Failure:
         """Describe `error`, its stack and its causes (at most `depth` of them)."""
+        error = single(error)  # Trio's nurseries put even one error into a group
         cause = error.__cause__
         return Failure(
             type=type_name(error.__class__),
@@ -49,6 +55,9 @@ def type_name(error: type[BaseException]) -> str:
 def _text(error: BaseException) -> str:
     """`str(error)`, made storable: user code may raise from `__str__` or use lone surrogates."""
     try:
+        if isinstance(error, BaseExceptionGroup):
+            inside = "; ".join(f"{type_name(inner.__class__)}: {_text(inner)}" for inner in error.exceptions)
+            return storable(f"{error} - {inside}")
         return storable(str(error))
     except Exception as broken:
         return f"<{type(error).__name__} whose text raised {type(broken).__name__}>"
@@ -63,6 +72,8 @@ def _stack(error: BaseException) -> str:
 
 
 def _non_retriable(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_non_retriable(inner) for inner in error.exceptions)
     try:
         return bool(getattr(error, "non_retriable", False))
     except Exception:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -104,6 +105,21 @@ class Kernel:
             activation.batch = self.view.filling.number
         self._wake(address, activation)
 
+    def admit(self, address: str, token: str, digest: bytes) -> bool:
+        """Whether a client's message is to be taken in. False: its request id is known, and its answer will come.
+
+        A token that starts with `r` names a request id. Changes nothing but that a known answer is given again.
+        Raises `RequestIdReused` and `RequestExpired`, and why the receiver is held, if it is.
+        """
+        if address in self.held:
+            raise self.held[address]
+        if not token.startswith(REQUEST_TOKEN):
+            return True
+        known = self.requests.check(token[1:], digest, self._now_us())
+        if known is not None and known.answer is not None:
+            self.view.filling.outputs.append(Reply(token, known.answer))
+        return known is None
+
     def submit(
         self,
         address: str,
@@ -115,19 +131,8 @@ class Kernel:
         digest: bytes = b"",
         due_us: int | None = None,
     ) -> None:
-        """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then.
-
-        A token that starts with `r` names a request id: a retry is not taken in again, it waits for the first
-        answer. Raises `RequestIdReused` and `RequestExpired`.
-        """
-        if address in self.held:
-            raise self.held[address]
+        """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then."""
         if token.startswith(REQUEST_TOKEN):
-            known = self.requests.check(token[1:], digest, self._now_us())
-            if known is not None:
-                if known.answer is not None:
-                    self.reply(token, known.answer)
-                return
             self.requests.take(token[1:], digest, self._now_us())
         if due_us is None:
             self.deliver(address, message, lane)
@@ -170,17 +175,12 @@ class Kernel:
         """Give the actor that waits longest its turn; returns its address."""
         address = self._runnable.popleft()
         self._queued.discard(address)
-        if address in self.held:
-            return address
-        try:
-            activation = self._activate(address)
-            activation.runnable = False
-            if activation.pinned is None:
-                self._run(activation)
-        except (CorruptRecord, msgspec.MsgspecError) as error:
-            self.held[address] = error
-            self.catalog.drop(address)
-            logger.exception("%s is held: what is on disk cannot be read", address)
+        if address not in self.held:
+            with self._holding(address):
+                activation = self._activate(address)
+                activation.runnable = False
+                if activation.pinned is None:
+                    self._run(activation)
         return address
 
     def settle_offer(self, address: str, number: int, decision: Any) -> bool:
@@ -189,9 +189,10 @@ class Kernel:
         if activation is None or activation.pinned is None or activation.offer != number:
             return False
         taken, activation.pinned = activation.pinned, None
-        self._settle(activation, taken, decision)
-        if activation.mailbox:
-            self._wake(address, activation)
+        with self._holding(address):
+            self._settle(activation, taken, decision)
+            if activation.mailbox:
+                self._wake(address, activation)
         return True
 
     def pinned(self, address: str, number: int) -> tuple[Any, Any] | None:
@@ -214,6 +215,16 @@ class Kernel:
         self.view.filling.delete(keys.TOMBSTONE, key)
         self._cut(tombstone.start, tombstone.stop, rows)
         return bool(self._tombstones)
+
+    @contextmanager
+    def _holding(self, address: str) -> Iterator[None]:
+        """An actor whose rows cannot be read is held alone. Reads come before changes, so nothing is half done."""
+        try:
+            yield
+        except (CorruptRecord, msgspec.MsgspecError) as error:
+            self.held[address] = error
+            self.catalog.drop(address)
+            logger.exception("%s is held: what is on disk cannot be read", address)
 
     def _run(self, activation: Activation) -> None:
         kind, left = activation.kind, TURN_MESSAGES_MAX
@@ -248,6 +259,9 @@ class Kernel:
 
     def _apply(self, activation: Activation, settlement: Settlement) -> None:
         cut = [(start, stop, self._cut_rows(start, stop)) for start, stop in settlement.cuts]  # reads come first
+        for output in settlement.outputs:
+            if type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
+                self.requests.find(output.token[1:])
         batch, group, box = self.view.filling, settlement.group, activation.mailbox.prefix
         activation.batch = batch.number
         for key in settlement.consumed:
@@ -346,7 +360,8 @@ class Kernel:
 
     def collect(self, idle_us: int) -> int:
         """Drop idle actors from memory; returns how many."""
-        return self.catalog.collect(self.view.undurable, self._now_us() - idle_us)
+        now_us = self._now_us()
+        return self.catalog.collect(self.view.undurable, now_us, idle_us)
 
     def close(self) -> None:
         """Drop every activation: user code gets its cleanup, and nothing of it is durable any more."""

@@ -71,6 +71,12 @@ class ClassBehaviour:
     def __init__(self, name: str, cls: type[Any], timeout_s: float | None) -> None:
         if not (attrs.has(cls) or dataclasses.is_dataclass(cls)):
             raise TypeError(f"entity class {cls.__qualname__} must be an attrs class or a dataclass")
+        missing = _fields_without_default(cls)
+        if missing:
+            raise TypeError(
+                f"entity class {cls.__qualname__} has fields without a default: {', '.join(missing)}; "
+                "an entity begins with the defaults"
+            )
         self.name = name
         self.timeout_s = timeout_s
         self._cls = cls
@@ -113,7 +119,10 @@ class ClassBehaviour:
         if value is not None and context.result is None:
             context.set_result(value)
         if state is not None and not context.state_set:
+            before = context.state
             context.set_state(state)
+            if context.state is not None and context.state != before:  # what cannot be read back is no state
+                payloads.decode(context.state, self._cls, f"new state of {context.entity_id}")
 
 
 Behaviour = FunctionBehaviour | ClassBehaviour
@@ -135,6 +144,8 @@ class EntityRegistry:
             raise ValueError(f"an entity cannot be named {shown!r}")
         if key in self._behaviours:
             raise AlreadyRegistered("entity", shown)
+        if inspect.isgeneratorfunction(entity) or inspect.isasyncgenfunction(entity):
+            raise TypeError(f"entity {shown!r} must be a class, a function or an async def, not a generator")
         if inspect.isclass(entity):
             self._behaviours[key] = ClassBehaviour(key, entity, timeout_s)
         else:
@@ -150,6 +161,14 @@ class EntityRegistry:
         if behaviour is None:
             raise NotRegistered("entity", name, tuple(self._behaviours))
         return behaviour
+
+
+def _fields_without_default(cls: type[Any]) -> list[str]:
+    if attrs.has(cls):
+        return [field.name for field in attrs.fields(cls) if field.init and field.default is attrs.NOTHING]
+    none = dataclasses.MISSING
+    fields = dataclasses.fields(cls)
+    return [f.name for f in fields if f.init and f.default is none and f.default_factory is none]
 
 
 def _public_methods(cls: type[Any]) -> list[tuple[str, FunctionType]]:

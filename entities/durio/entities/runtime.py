@@ -103,7 +103,8 @@ class Runtime:
         """Tell or ask: take the message in and wait for the durable answer. Cancelling never retracts the message."""
         if self._stop.is_set():
             raise HubClosed(self.store.path)
-        _atomic(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
+        if self.kernel.admit(address, token, digest):
+            self._step(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
         self.poke()
         if due_us is not None:
             self._check_timers()
@@ -111,7 +112,7 @@ class Runtime:
 
     def job_done(self, key: bytes, address: str, message: Message) -> None:
         """A job ended."""
-        _atomic(self.kernel.job_done, key, address, message)
+        self._step(self.kernel.job_done, key, address, message)
         self.poke()
 
     def poke(self) -> None:
@@ -125,6 +126,16 @@ class Runtime:
         """Close in good order: no new requests, running operations get their grace, what is done is committed."""
         self._stop.set()
 
+    def _step(self, step: Callable[..., T], *args: Any, **options: Any) -> T:
+        """One step of the kernel. Whatever it raises may have left it half done: nothing more is committed (G2)."""
+        try:
+            return _atomic(step, *args, **options)
+        except BaseException as error:
+            self._broken = self._broken or error
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+            raise
+
     # The loops
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -132,6 +143,8 @@ class Runtime:
         try:
             with ShortSwitchInterval():
                 await self._serve(task_status)
+            if self._broken is not None:
+                raise self._broken
         except BaseException as error:
             if self._broken is not None:
                 raise self._broken from None  # what else failed, failed because of it
@@ -179,7 +192,7 @@ class Runtime:
             started = time.perf_counter()
             spent = 0.0
             while kernel.runnable and spent < slice_s:
-                _atomic(kernel.run_turn)
+                self._step(kernel.run_turn)
                 spent = time.perf_counter() - started
             self._gathered_s += spent
             self._commit_bell.ring()
@@ -191,7 +204,7 @@ class Runtime:
                 await trio.lowlevel.checkpoint()
 
     async def _run_commits(self) -> None:
-        while True:
+        while self._broken is None:
             # Mail whose turn comes in the same batch never touches the disk, so turns come first, up to a limit.
             gathered = not self.kernel.runnable or self._gathered_s >= GATHER_MS / 1000
             if self.kernel.view.filling and gathered:
@@ -201,7 +214,7 @@ class Runtime:
                 await self._commit_bell.wait()
 
     async def _commit(self) -> None:
-        batch = _atomic(self.kernel.seal)
+        batch = self._step(self.kernel.seal)
         writes = batch.seal()
         self._in_flight, self._ahead_s = True, 0.0
         if writes.changes:
@@ -213,9 +226,9 @@ class Runtime:
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()  # a sealed batch is always finished
         self._in_flight = False
-        self._release(_atomic(self.kernel.committed, batch))
-        _atomic(self.kernel.sweep)
-        _atomic(self.kernel.collect, self._idle_us)
+        self._release(self._step(self.kernel.committed, batch))
+        self._step(self.kernel.sweep)
+        self._step(self.kernel.collect, self._idle_us)
         self._landing.unpark_all()
 
     async def _run_timers(self) -> None:
@@ -225,7 +238,7 @@ class Runtime:
             if self._clear_due(now_us):
                 await self._landing.park()  # the next ones wait for a commit: a million may be due
                 continue
-            _atomic(kernel.collect, self._idle_us)
+            self._step(kernel.collect, self._idle_us)
             self._sleeps_until_us = self._next_us(now_us)
             sleep_s = env.clock_read_s
             if self._sleeps_until_us is not None:
@@ -235,9 +248,9 @@ class Runtime:
 
     def _clear_due(self, now_us: int) -> bool:
         """Fire due timers and forget old request ids, a bounded number; True: there may be more of them."""
-        fired, forgotten = _atomic(self.kernel.fire_due, now_us), 0
-        if now_us - self._forgot_us >= _FORGET_US:
-            forgotten = _atomic(self.kernel.requests.forget, now_us)
+        fired, forgotten = self._step(self.kernel.fire_due, now_us), 0
+        if abs(now_us - self._forgot_us) >= _FORGET_US:  # the clock may go back, too
+            forgotten = self._step(self.kernel.requests.forget, now_us)
             if forgotten < SWEEP_MAX:
                 self._forgot_us = now_us
         if fired or forgotten:
@@ -300,7 +313,7 @@ class Runtime:
             outcome = await self._timed_operation(actor, operation, timeout_s)
             if self._interrupting and outcome.failure is not None:
                 return  # it was cancelled because the hub closes: it runs again at the next open (G10)
-            if self._broken is None and _atomic(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
+            if self._broken is None and self._step(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
                 self._check_timers()
                 self._commit_bell.ring()
                 self.poke()

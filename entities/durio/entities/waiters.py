@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -52,7 +51,7 @@ class Waiters(Generic[V]):
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, deque[_Waiter[V]]] = {}
+        self._waiting: dict[Hashable, dict[_Waiter[V], None]] = {}
         self._failed: BaseException | None = None
 
     def __len__(self) -> int:
@@ -63,7 +62,7 @@ class Waiters(Generic[V]):
         if self._failed is not None:
             raise self._failed
         waiter: _Waiter[V] = _Waiter()
-        self._waiting.setdefault(key, deque()).append(waiter)
+        self._waiting.setdefault(key, {})[waiter] = None
         try:
             await waiter.event.wait()
         except BaseException:
@@ -91,6 +90,6 @@ class Waiters(Generic[V]):
     def _forget(self, key: Hashable, waiter: _Waiter[V]) -> None:
         waiters = self._waiting.get(key)
         if waiters is not None and waiter in waiters:
-            waiters.remove(waiter)
+            del waiters[waiter]
             if not waiters:
                 del self._waiting[key]

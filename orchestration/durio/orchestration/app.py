@@ -36,6 +36,8 @@ class App:
         one registered last is the default. Raises `AlreadyRegistered`, `TypeError`.
         """
 
+        _check_decorated(function, "orchestration")
+
         def register(function: F) -> F:
             self.registry.add_orchestration(function, name, version)
             return function
@@ -53,6 +55,8 @@ class App:
 
         At most `limit` of it run at a time. Raises `AlreadyRegistered`, `TypeError`, `ValueError`.
         """
+
+        _check_decorated(function, "activity")
 
         def register(function: F) -> F:
             self.registry.add_activity(function, name, limit)
@@ -72,8 +76,15 @@ class App:
         `timeout_s` ends `async def` operations that take longer. Raises `AlreadyRegistered`, `TypeError`.
         """
 
+        _check_decorated(entity, "entity")
+
         def register(entity: F) -> F:
             self.registry.entities.add(entity, name, timeout_s)
             return entity
 
         return register if entity is None else register(entity)
+
+
+def _check_decorated(function: object, kind: str) -> None:
+    if function is not None and not callable(function):
+        raise TypeError(f"@app.{kind} decorates a function; to name it write @app.{kind}(name={function!r})")

@@ -138,6 +138,8 @@ def once(engine: Engine, call: ActivityCall | ChildCall) -> Task[Any]:
 
 def retried(engine: Engine, call: ActivityCall | ChildCall, options: RetryOptions) -> Task[Any]:
     """Attempts as `options` say, with durable timers between them."""
+    if not isinstance(options, RetryOptions):
+        raise TypeError(f"retry_options is a RetryOptions, not {options!r}")
 
     def pause(task: RetryTask[Any], delay_us: int) -> int:
         timer = engine.recorder.ask(TimerSet(engine.recorder.next_id(), min(engine.clock_us + delay_us, DUE_US_MAX)))

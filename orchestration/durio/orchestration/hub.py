@@ -68,6 +68,10 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
 
     async def __aenter__(self) -> Client:
         app, env = self.app, self.env
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "durio runs on Trio: start the program with trio.run(main), not with asyncio.run(main())"
+            )
         guard = CURRENT_GUARD.get()
         if guard is not None:
             raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
@@ -133,6 +137,10 @@ def open_hub(
     it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
     hub meanwhile (`HubBroken`, `NoSpace`, `Fenced`, `Ambiguous`).
     """
+    if not isinstance(app, App):
+        raise TypeError(f"app is an App object, not {app!r}")
+    if not isinstance(hub, str | os.PathLike) and not hasattr(hub, "commit"):
+        raise TypeError(f"hub is a path or a Store, not {hub!r}")
     if isinstance(hub, str | os.PathLike):
         path = hub
 

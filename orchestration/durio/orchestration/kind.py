@@ -65,6 +65,10 @@ class InstanceKind:
 
     def take(self, actor: Instance, mailbox: Mailbox, messages_max: int) -> Taken[Work] | None:
         if actor.execution is not None and actor.execution.end is not None:
+            mail = mailbox.peek()
+            if mail is not None and isinstance(mail[1], StartInstance):
+                # It came while the instance was running, and is answered so, before the failed replay ends it.
+                return Taken([mailbox.pop()], self._judged(actor, mail[1], mail))
             return Taken([], Work("end"))
         if _control_first(actor, mailbox):
             return Taken([mailbox.pop_control()], Work("control"))
@@ -82,6 +86,7 @@ class InstanceKind:
         head = actor.head
         if work.mode == "end":
             assert actor.execution is not None, "a replay failed"
+            logger.error("%s fails: %s", actor.address, actor.execution.recorder.broken)
             return Decision([], 0, actor.execution.end)
         work.clock_us = max(work.clock_us, now_us)
         if head is not None and head.execution == work.execution_id:
@@ -94,6 +99,11 @@ class InstanceKind:
         decision = _run(execution, work)
         if decision.end is not None and decision.end.status == "ContinuedAsNew":
             work.next_execution = self._directory.new_id()
+        if decision.end is not None and decision.end.failure is not None:
+            failure = decision.end.failure
+            logger.warning(
+                "%s (%s) failed: %s: %s", actor.address, execution.behaviour.name, failure.type, failure.message
+            )
         took_ms = (time.perf_counter() - started) * 1000
         if took_ms > SLOW_STEP_MS:
             logger.warning("a step of %s took %.0f ms; its code: %s", actor.address, took_ms, execution.line())
@@ -219,7 +229,7 @@ class InstanceKind:
         work = Work("start", verdict=judge(actor, message))
         if work.verdict == "found" and actor.head is not None:
             work.execution_id = actor.head.execution
-            if not actor.holding and actor.execution is not None:
+            if not actor.holding and actor.execution is not None and actor.execution.end is None:
                 work.entries.extend(_events_of(message, mail))
         elif work.verdict in ("create", "replace"):
             work.execution_id = self._directory.new_id()

@@ -16,8 +16,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not (value > 0 and math.isfinite(value)):
+    if value is None and attribute.default is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{attribute.name} is a number, not {value!r}")
+    if not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{attribute.name}={value!r} must be a number greater than 0")
+
+
+def _whole(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{attribute.name} is a whole number, not {value!r}")
 
 
 @attrs.frozen
@@ -31,7 +40,7 @@ class RetryOptions:
     """
 
     first_retry_interval_in_milliseconds: int = attrs.field(validator=_positive)
-    max_number_of_attempts: int = attrs.field(validator=[attrs.validators.instance_of(int), _positive])
+    max_number_of_attempts: int = attrs.field(validator=[_positive, _whole])
     backoff_coefficient: float = attrs.field(default=1.0, kw_only=True, validator=_positive)
     max_retry_interval_in_milliseconds: int | None = attrs.field(default=None, kw_only=True, validator=_positive)
     retry_timeout_in_milliseconds: int | None = attrs.field(default=None, kw_only=True, validator=_positive)
