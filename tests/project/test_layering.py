@@ -57,6 +57,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "kinds",
         "entity",
         "timers",
+        "tombstones",
         "catalog",
         "kernel",
         "waiters",

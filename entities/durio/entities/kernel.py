@@ -19,12 +19,13 @@ from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
 from durio.entities.kinds import ActorKind, Deferred
-from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TRASH_BATCH_MAX, TURN_MESSAGES_MAX
+from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, Tombstone, encode_record
+from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, encode_record
 from durio.entities.requests import Requests
 from durio.entities.settlement import Settlement
 from durio.entities.timers import Timers
+from durio.entities.tombstones import Tombstones
 from durio.storage import CorruptRecord, Store
 
 logger = logging.getLogger("durio.entities")
@@ -64,11 +65,11 @@ class Kernel:
         self._runnable: deque[str] = deque()
         self._queued: set[str] = set()
         self._jobs: set[bytes] = set()
-        self._tombstones: deque[tuple[bytes, Tombstone]] = deque()
+        self.tombstones = Tombstones(self.view, self.arrival)
         self._recover()
 
     def _recover(self) -> None:
-        """Everything durable that waits gets its turn: unread mail, jobs, cut histories (G9)."""
+        """Everything durable that waits gets its turn: unread mail and jobs (G9)."""
         start = keys.MAIL
         while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
             address = keys.mail_address(rows[0][0])
@@ -82,10 +83,6 @@ class Kernel:
                 self._jobs.add(key)
                 self.view.filling.outputs.append(StartJob(key, jobs.decode(row)))
             start = rows[-1][0] + b"\0"
-        tombstones = msgspec.msgpack.Decoder(Tombstone)
-        for key, row in self.view.scan(keys.TOMBSTONE, keys.TOMBSTONE, keys.stop_of(keys.TOMBSTONE)):
-            assert isinstance(row, bytes)
-            self._tombstones.append((key, tombstones.decode(row)))
 
     # What comes in
 
@@ -202,20 +199,6 @@ class Kernel:
             return None
         return activation.actor, activation.pinned
 
-    def sweep(self) -> bool:
-        """Delete a bounded number of rows of cut histories; True: there is more to do."""
-        if not self._tombstones:
-            return False
-        key, tombstone = self._tombstones.popleft()
-        try:
-            rows = self._cut_rows(tombstone.start, tombstone.stop)
-        except CorruptRecord:
-            logger.exception("rows of a cut history stay on disk: they cannot be read")
-            return bool(self._tombstones)
-        self.view.filling.delete(keys.TOMBSTONE, key)
-        self._cut(tombstone.start, tombstone.stop, rows)
-        return bool(self._tombstones)
-
     @contextmanager
     def _holding(self, address: str) -> Iterator[None]:
         """An actor whose rows cannot be read is held alone. Reads come before changes, so nothing is half done."""
@@ -258,7 +241,7 @@ class Kernel:
         return settlement.yields
 
     def _apply(self, activation: Activation, settlement: Settlement) -> None:
-        cut = [(start, stop, self._cut_rows(start, stop)) for start, stop in settlement.cuts]  # reads come first
+        cut = [(start, stop, self.tombstones.rows(start, stop)) for start, stop in settlement.cuts]  # reads come first
         for output in settlement.outputs:
             if type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
                 self.requests.find(output.token[1:])
@@ -267,7 +250,7 @@ class Kernel:
         for key in settlement.consumed:
             batch.delete(box, key)
         for start, stop, rows in cut:
-            self._cut(start, stop, rows)
+            self.tombstones.cut(start, stop, rows)
         for key, record, fresh in settlement.written:
             if record is None:
                 batch.delete(group, key)
@@ -310,20 +293,6 @@ class Kernel:
     def _schedule(self, key: bytes, timer: Timer) -> None:
         self.view.filling.insert(keys.TIMER, key, timer)
         self.timers.add(key, timer)
-
-    def _cut_rows(self, start: bytes, stop: bytes) -> list[bytes]:
-        group = start[: start.index(b"\0") + 1]
-        return [key for key, _ in self.view.scan(group, start, stop, TRASH_BATCH_MAX)]
-
-    def _cut(self, start: bytes, stop: bytes, rows: list[bytes]) -> None:
-        group = start[: start.index(b"\0") + 1]
-        for row in rows:
-            self.view.filling.delete(group, row)
-        if len(rows) == TRASH_BATCH_MAX:
-            tombstone = Tombstone(rows[-1] + b"\0", stop)
-            key = keys.TOMBSTONE + self.arrival().to_bytes(8, "big")
-            self.view.filling.insert(keys.TOMBSTONE, key, tombstone)
-            self._tombstones.append((key, tombstone))
 
     def _activate(self, address: str) -> Activation:
         activation = self.catalog.get(address)

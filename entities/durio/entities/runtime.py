@@ -227,7 +227,7 @@ class Runtime:
             await trio.lowlevel.cancel_shielded_checkpoint()  # a sealed batch is always finished
         self._in_flight = False
         self._release(self._step(self.kernel.committed, batch))
-        self._step(self.kernel.sweep)
+        self._step(self.kernel.tombstones.sweep)
         self._step(self.kernel.collect, self._idle_us)
         self._landing.unpark_all()
 
