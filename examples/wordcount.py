@@ -2,7 +2,7 @@
 
     python examples/wordcount.py [FOLDER] [--limit N] [--hub DIR]
 
-One activity counts one file. A first process begins; when a third of the files is counted it kills itself with
+One activity counts one file. A first process begins; when a third of the results is in the hub it kills itself with
 SIGKILL. A second process opens the same hub, knows nothing else, and finishes. Then the totals are compared with a
 plain count of the same files.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import re
 import signal
@@ -23,11 +24,13 @@ import string
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # importing the rest takes a moment, and nothing is to clean up yet
 
 import attrs
 import trio
@@ -36,10 +39,14 @@ from durio.entities import EntityId
 from durio.orchestration import App, Client, OrchestrationContext, OrchestrationRuntimeStatus, open_hub
 
 JOB = "wordcount"
+BATCH = "wordcount batch {}"
 FILES_PER_BATCH = 20
 LETTERS: tuple[str, ...] = (*string.ascii_lowercase, "other")
 WORD = re.compile(r"[^\W\d_]+")
 STANDARD_LIBRARY = Path(os.__file__).parent
+TERMINAL = sys.stdout.isatty()
+BAR_END = "\n" if TERMINAL else ""
+STOPS = (signal.SIGINT, signal.SIGTERM)
 PACKAGES_AND_TESTS = ("site-packages", "dist-packages", "test", "tests", "idle_test")
 
 app = App()
@@ -66,31 +73,30 @@ class Report:
 
 @attrs.define
 class Process:
-    """What this process did, and after how many files it shall die. In plain memory: a kill wipes it out."""
+    """What this process did, and at how many results it shall die. In plain memory: a kill wipes it out."""
 
     counted: int = 0
-    kill_after: int | None = None
-    lock: threading.Lock = attrs.Factory(threading.Lock)
+    drawn: int = -1
+    kill_at: int | None = None
 
 
 process = Process()
 
 
 @app.activity(limit=8)
-def count_file(name: str) -> FileCount:
-    """Count one file, in a worker thread."""
-    with process.lock:
-        if process.counted == process.kill_after:
-            say(f"{bar_end()}  process {os.getpid()}: a third of the files is counted. Now: kill -9 {os.getpid()}")
-            os.kill(os.getpid(), signal.SIGKILL)
-        process.counted += 1
-    return count_words(name)
+async def count_file(name: str) -> FileCount:
+    """Count one file, in a worker thread. Of a process that shall die, the results after its last are held back."""
+    count = await trio.to_thread.run_sync(count_words, name)
+    process.counted += 1
+    if process.kill_at is not None and process.counted > process.kill_at:
+        await trio.sleep_forever()  # so that the kill finds work that is lost, also when the files are few and fast
+    return count
 
 
 @app.entity
 @attrs.define
 class Total:
-    """A number in the hub: the words of one letter, or the files that are in the totals."""
+    """A number in the hub: the words that begin with one letter."""
 
     value: int = 0
 
@@ -101,9 +107,6 @@ class Total:
         return self.value
 
 
-FILES = EntityId("Total", "files")
-
-
 @app.orchestration
 async def count_batch(ctx: OrchestrationContext, names: list[str]) -> list[str]:
     """Count some files at the same time and add them to the totals; gives the problems."""
@@ -111,7 +114,6 @@ async def count_batch(ctx: OrchestrationContext, names: list[str]) -> list[str]:
     words = sum((Counter(count.words) for count in counts), Counter[str]())
     for letter in sorted(words):
         ctx.signal_entity(EntityId("Total", letter), Total.add, words[letter])
-    ctx.signal_entity(FILES, Total.add, len(names))
     return [count.problem for count in counts if count.problem is not None]
 
 
@@ -119,7 +121,8 @@ async def count_batch(ctx: OrchestrationContext, names: list[str]) -> list[str]:
 async def count_folder(ctx: OrchestrationContext, names: list[str]) -> Report:
     """Count all files, batch by batch, all batches at the same time."""
     batches = [names[at : at + FILES_PER_BATCH] for at in range(0, len(names), FILES_PER_BATCH)]
-    problems = await ctx.task_all([ctx.call_sub_orchestrator(count_batch, batch) for batch in batches])
+    counting = [ctx.call_sub_orchestrator(count_batch, batch, BATCH.format(n)) for n, batch in enumerate(batches)]
+    problems = await ctx.task_all(counting)
     totals = await ctx.task_all([ctx.call_entity(EntityId("Total", letter), Total.get) for letter in LETTERS])
     return Report(dict(zip(LETTERS, totals, strict=True)), [problem for some in problems for problem in some])
 
@@ -152,7 +155,7 @@ def is_regular(path: Path) -> bool:
 def count_words(name: str) -> FileCount:
     """What `count_file` does, and the plain count too."""
     try:
-        data = Path(path_of(name)).read_bytes()
+        data = Path(os.fsdecode(unquote_to_bytes(name))).read_bytes()
     except OSError as error:
         return FileCount({}, f"{name}: {error.strerror}")
     if b"\0" in data:
@@ -162,10 +165,6 @@ def count_words(name: str) -> FileCount:
     for first, number in Counter(word[0] for word in words).items():
         counts[first if first in LETTERS else "other"] += number
     return FileCount(dict(counts))
-
-
-def path_of(name: str) -> str:
-    return os.fsdecode(unquote_to_bytes(name))
 
 
 # The worker process. The first one gets the names of the files; the second one has the hub and nothing else.
@@ -183,32 +182,34 @@ async def work(hub: str, names: list[str]) -> None:
         if status.runtime_status is not OrchestrationRuntimeStatus.Completed:
             sys.exit(f"the job ended as {status.runtime_status}: {status.output}")
         draw(total, total)
-    kept, rest = total - process.counted, process.counted
-    say(f"{bar_end()}  process {os.getpid()}: done. {kept} results were in the hub, the other {rest} it counted.")
+    kept = total - process.counted
+    say(f"{BAR_END}  process {os.getpid()}: done. {kept} results were in the hub, the other {total - kept} it counted.")
 
 
 async def show_progress(client: Client, total: int) -> None:
-    """Draw how many files are in the totals, by what the hub knows: so it goes on where a killed process was."""
-    shown = -1
+    """Draw how many results are in the hub, by what is on disk there, and die when it is time to."""
+    kept = [0] * math.ceil(total / FILES_PER_BATCH)
     while True:
-        state = await client.read_entity_state(FILES, Total)
-        done = 0 if state.entity_state is None else state.entity_state.value
-        if shown < 0 or done * 10 // total > shown * 10 // total or (done > shown and sys.stdout.isatty()):
-            draw(done, total)
-            shown = done
+        for number, results in enumerate(kept):
+            if results < FILES_PER_BATCH:
+                history = (await client.get_status(BATCH.format(number), show_history=True)).history or []
+                kept[number] = sum(event["event_type"] == "ActivityCompleted" for event in history)
+        done = sum(kept)
+        draw(done, total)
+        if process.kill_at is not None and done >= process.kill_at:
+            me = os.getpid()
+            say(f"{BAR_END}  process {me}: {done} of {total} results are in the hub. Now: kill -9 {me}")
+            os.kill(me, signal.SIGKILL)
         await trio.sleep(0.02)
 
 
 def draw(done: int, total: int) -> None:
-    """A bar on a terminal, plain lines elsewhere."""
-    if sys.stdout.isatty():
-        print(f"\r  [{'#' * (40 * done // total):<40}] {done}/{total} files", end="", flush=True)
-    else:
-        say(f"  {done}/{total} files")
-
-
-def bar_end() -> str:
-    return "\n" if sys.stdout.isatty() else ""
+    """A bar on a terminal; elsewhere plain lines, about a tenth of the way apart, and the last one."""
+    if done == process.drawn or (not TERMINAL and total > done < process.drawn + total / 10):
+        return
+    line = f"\r  [{'#' * (40 * done // total):<40}]" if TERMINAL else " "
+    print(f"{line} {done}/{total} results", end="" if TERMINAL else "\n", flush=True)
+    process.drawn = done
 
 
 def say(line: str) -> None:
@@ -219,20 +220,32 @@ def say(line: str) -> None:
 
 
 def run_worker(hub: str, *arguments: str, names: list[str]) -> int:
+    """Run one to its end. Ctrl-C never reaches it, from its first moment on: this process is told, and kills it."""
     command = [sys.executable, __file__, "--hub", hub, "--worker", *arguments]
-    return subprocess.run(command, input="\n".join(names), text=True, check=False).returncode
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # which the worker inherits, and keeps
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            worker.communicate("\n".join(names))
+        finally:
+            worker.kill()  # of one that has ended, nothing
+    if worker.returncode == -signal.SIGPIPE:
+        raise BrokenPipeError
+    return worker.returncode
 
 
 def demonstrate(folder: Path, hub: str, names: list[str]) -> bool:
     say(f"{len(names)} files of text in {folder}; the hub is {hub}")
     say("\nThe first process starts the job: one activity for each file, totals in 27 entities.")
-    ended = run_worker(hub, "--kill-after", str(len(names) // 3), names=names)
+    kill_at = min(max(1, len(names) // 3), len(names) - 1)
+    if not kill_at:
+        say("  (One file has one result. It is killed before that, so this time nothing is kept.)")
+    ended = run_worker(hub, "--kill-at", str(kill_at), names=names)
     if ended != -signal.SIGKILL:
         sys.exit(f"the first process should have died of SIGKILL, but ended with {ended}")
     say("  It died of SIGKILL: nothing was saved, closed or cleaned up on the way out.")
     say("\nThe second process opens the same hub and goes on from what is on disk.")
-    ended = run_worker(hub, names=[])
-    if ended:
+    if ended := run_worker(hub, names=[]):
         sys.exit(f"the second process failed with {ended}")
     report = trio.run(read_report, hub)
     say("\nThe same files, counted plainly in one process:")
@@ -257,7 +270,7 @@ def show_totals(report: Report, plain: dict[str, int]) -> None:
     for row in range(9):
         say("   ".join(cells[row::9]))
     for problem in report.problems[:10]:
-        say(f"  not counted: {path_of(problem)}")
+        say(f"  not counted: {os.fsdecode(unquote_to_bytes(problem))}")
     if len(report.problems) > 10:
         say(f"  ... and {len(report.problems) - 10} more that could not be counted")
 
@@ -268,11 +281,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="count the first N files only")
     parser.add_argument("--hub", metavar="DIR", help="keep the hub in this new folder (default: a temporary one)")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--kill-after", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--kill-at", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker may die at any time, so Ctrl-C needs no care
-        process.kill_after = options.kill_after
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a worker may die at any time, so this needs no more care
+        process.kill_at = options.kill_at
         trio.run(work, options.hub, sys.stdin.read().split())
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -286,10 +299,11 @@ def main() -> None:
     names = list(text_files(options.folder))[: options.limit]
     if not names:
         parser.error(f"there are no files of text in {options.folder}")
+    for number in STOPS:
+        signal.signal(number, signal.default_int_handler)  # from here on something is to clean up
     with tempfile.TemporaryDirectory(prefix="durio-") as temporary:
-        equal = demonstrate(options.folder, options.hub or temporary, names)
-    if not equal:
-        sys.exit("NOT EQUAL. If no file was changed meanwhile, this is a bug in durio.")
+        if not demonstrate(options.folder, options.hub or temporary, names):
+            sys.exit("NOT EQUAL. If no file was changed meanwhile, this is a bug in durio.")
     say("\nEqual: every file is in the totals exactly once, in spite of the kill -9.")
 
 
@@ -297,4 +311,8 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("stopped")
+        print("\nstopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(128 + signal.SIGPIPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,9 @@ def test_totals_are_right_in_spite_of_the_kill(texts: Path, tmp_path: Path) -> N
     slip = SLIP.search(ran.stdout)
     assert slip is not None
     kept, counted = map(int, slip.groups())
-    assert kept + counted == 200
-    assert kept <= 66, "no more than the first process counted"
+    assert (kept, counted) == (66, 134), "a third was in the hub, and is not counted again"
+    assert "66 of 200 results are in the hub. Now: kill -9" in ran.stdout
+    assert ran.stdout.count("  200/200 results") == 1
     assert list(temporary.iterdir()) == []
 
 
@@ -79,22 +81,26 @@ def test_odd_files(tmp_path: Path) -> None:
 
 
 def test_one_file(tmp_path: Path) -> None:
-    """A folder of one file is killed and finished as well, and --hub keeps the hub."""
+    """A folder of one file is killed and finished as well, says that nothing is kept, and --hub keeps the hub."""
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "one").write_text("one")
     ran = run_example("wordcount", texts, "--hub", tmp_path / "hub", temporary=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "It died of SIGKILL" in ran.stdout
+    assert "this time nothing is kept" in ran.stdout
+    assert "0 results were in the hub, the other 1 it counted" in ran.stdout
     assert cell(ran.stdout, "o") == [1, 1]
     assert any((tmp_path / "hub").iterdir())
 
 
-def test_limit(texts: Path, tmp_path: Path) -> None:
-    """--limit counts the first files only."""
-    ran = run_example("wordcount", texts, "--limit", "5", temporary=tmp_path)
+@pytest.mark.parametrize(("files", "kept"), [(2, 1), (3, 1), (5, 1), (6, 2)])
+def test_few_files(files: int, kept: int, texts: Path, tmp_path: Path) -> None:
+    """--limit counts the first files only; however few and fast they are, the kill comes between two results."""
+    ran = run_example("wordcount", texts, "--limit", str(files), temporary=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "5 files of text" in ran.stdout
+    assert f"{files} files of text" in ran.stdout
+    assert f"{kept} results were in the hub, the other {files - kept} it counted" in ran.stdout
 
 
 def test_python_sources_are_the_default(tmp_path: Path) -> None:
@@ -115,7 +121,8 @@ def test_progress_bar_on_a_terminal(texts: Path, tmp_path: Path) -> None:
             shown += part
         assert ran.wait(PATIENCE_S) == 0
     os.close(ours)
-    assert b"\r  [" + b"#" * 40 + b"] 200/200 files" in shown
+    assert b"\r  [" + b"#" * 40 + b"] 200/200 results" in shown
+    assert shown.count(b"200/200") == 1
     assert EQUAL.encode() in shown
 
 
@@ -125,6 +132,47 @@ def read_terminal(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:
         return b""
+
+
+@pytest.mark.parametrize("lines", [0, 3, 6])
+def test_reader_that_has_seen_enough(lines: int, texts: Path, tmp_path: Path) -> None:
+    """Written into a pipe whose reader goes, as `head` does, it ends quietly and removes its hub."""
+    with start(texts, tmp_path) as ran:
+        assert ran.stdout is not None
+        for _ in range(lines):
+            ran.stdout.readline()
+        ran.stdout.close()
+        assert ran.stderr is not None
+        assert ran.stderr.read() == b""
+        assert ran.wait(PATIENCE_S) == 128 + signal.SIGPIPE
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("lines", [1, 3, 5, 7, 9, 11])
+def test_stopped_by_the_user(lines: int, texts: Path, tmp_path: Path) -> None:
+    """Ctrl-C, which a terminal sends to all processes, stops it without a traceback, and the hub is removed."""
+    with start(texts, tmp_path) as ran:
+        assert ran.stdout is not None
+        for _ in range(lines):
+            ran.stdout.readline()
+        os.killpg(ran.pid, signal.SIGINT)
+        _, errors = ran.communicate(timeout=PATIENCE_S)
+    assert (ran.returncode, errors) == (128 + signal.SIGINT, b"\nstopped\n")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def start(texts: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """The example in a process group of its own, as a shell starts it, with pipes to read from."""
+    (tmp_path / "temporary").mkdir()
+    return subprocess.Popen(
+        [sys.executable, EXAMPLES / "wordcount.py", texts],
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        process_group=0,
+    )
 
 
 @pytest.mark.parametrize(
