@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from durio.entities import EntityId, VirtualEnv
-from durio.entities.catalog import Activation, Catalog
+from durio.entities.catalog import WALK_MAX, Activation, Catalog
 from durio.entities.kinds import Taken
 from durio.orchestration import open_hub
 from durio.storage import MemoryDisk, MemoryStore
@@ -111,3 +111,12 @@ async def test_no_more_actors_than_the_bound_stay_in_memory(autojump_clock: Mock
                 assert len(activations(client)) <= 11
         for number in range(100):
             assert await client.call_entity(EntityId("counter", str(number)), "get") == 2
+
+
+def test_a_collection_looks_at_a_bounded_number() -> None:
+    """G8: thousands that cannot be dropped are not all looked at in each commit, and the next call sees others."""
+    catalog, kind = filled([Plan(True, False, 0, 0) for _ in range(2 * WALK_MAX)], bound=0)
+    first = [activation.address for activation in catalog]
+    assert catalog.collect(5, now_us=100, idle_us=50) == 0
+    assert kind.actors == []
+    assert [activation.address for activation in catalog] == first[WALK_MAX:] + first[:WALK_MAX]
