@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-import msgspec
 
-from durio.entities import Answer, Answered, Failure, Mail, Message, StartInstance
+from durio.entities import Answer, Answered, Mail, Message, StartInstance
 from durio.entities import keys as entity_keys
 from durio.orchestration.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
 from durio.orchestration.execution import Execution
@@ -125,8 +124,3 @@ def size_of(mail: Mail) -> int:
     message = mail[1]
     data = getattr(message, "input", None) or getattr(message, "result", None) or b""
     return len(data) + 64
-
-
-def child_failure(error: Exception) -> Failure:
-    """The failure of a child that could not be started."""
-    return msgspec.structs.replace(refusal_of(error), non_retriable=True)

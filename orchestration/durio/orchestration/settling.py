@@ -10,7 +10,6 @@ from durio.orchestration.acceptance import (
     FOUND,
     Work,
     absent,
-    child_failure,
     is_child_of,
     refuse,
     taken_id,
@@ -31,6 +30,7 @@ from durio.orchestration.records import (
     child_suffix,
     history_suffix,
 )
+from durio.orchestration.refusals import refusal_of
 
 
 class Settling:
@@ -161,7 +161,7 @@ class Settling:
                 instance=instance.address,
                 execution=parent.execution,
                 action=parent.action,
-                failure=child_failure(error),
+                failure=refusal_of(error),
             )
             settlement.send(parent.address, done)
         elif message.reply:
