@@ -3,7 +3,7 @@
 from durio.orchestration.activities import ActivityContext
 from durio.orchestration.app import App
 from durio.orchestration.client import Client, Started
-from durio.orchestration.context import OrchestrationContext, ReplaySafeLogger
+from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.errors import (
     ActionRefused,
@@ -32,6 +32,7 @@ __all__ = [
     "ActivityTimeout",
     "App",
     "Client",
+    "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "EntityStateResponse",
     "InstanceAlreadyExists",

@@ -193,6 +193,10 @@ class OrchestrationContext(CallingContext):
         return members
 
 
+DurableOrchestrationContext = OrchestrationContext
+"""The same under the name that Azure's Python has for it, so that its annotations stay as they are."""
+
+
 class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):
     """Logs what the code says when it says it first, not again in replay."""
 
