@@ -15,6 +15,7 @@ from durio.entities import keys as entity_keys
 from durio.orchestration import App, OrchestrationContext, TaskFailedError, open_hub
 from durio.orchestration.messages import RaiseEvent, Terminate
 from durio.storage import HubClosed, MemoryDisk, MemoryStore
+from tests.opened import runtime_of
 
 app = App()
 
@@ -126,14 +127,14 @@ async def test_a_due_start_of_a_replaced_life_does_not_begin_the_new_one(autojum
     async with open_hub(MemoryStore(disk), app, env=env) as client:
         await client.start_new(waiter, "p", start_at=from_us(env.now_us() + 10_000_000))
         await client.suspend("p")
-        kernel = client._runtime.kernel
+        kernel = runtime_of(client).kernel
         # The old life's hour comes after the replacing start was taken in and before its turn.
         start = StartInstance(
             at_us=env.now_us(), name="waiter", due_us=env.now_us() + 1_000_000_000, if_running="replace"
         )
         kernel.submit("p", start, MAIL_LANE, "", tell=False)
         assert kernel.fire_due(env.now_us() + 20_000_000)
-        client._runtime.poke()
+        runtime_of(client).poke()
         await wait_all_tasks_blocked()
         assert (await client.get_status("p")).runtime_status == "Pending"
         await trio.sleep(1001)
@@ -147,7 +148,7 @@ async def test_a_timer_set_and_dropped_in_one_turn_leaves_no_row() -> None:
         await client.start_new(hasty, "h")
         assert (await client.wait_for_completion("h")).output == "done"
         assert rows(disk, entity_keys.TIMER) == []
-        assert client._runtime.kernel.timers.next_due_us is None
+        assert runtime_of(client).kernel.timers.next_due_us is None
 
 
 async def test_a_refused_child_does_not_hide_the_one_that_runs() -> None:
@@ -211,7 +212,7 @@ async def test_closing_while_an_answer_is_given_again_is_clean(number: int) -> N
             for _ in range(number % 4):  # Trio runs the tasks of one step in either order: several tries of each
                 await trio.lowlevel.checkpoint()
             gate.set()
-            client._runtime.stop()
+            runtime_of(client).stop()
     async with open_hub(MemoryStore(disk), closing, env=VirtualEnv(seed=1)) as client:
         assert await client.call_entity(total, Total.add, 0) == 1
         assert (await client.wait_for_completion("a")).output == 1
@@ -221,12 +222,12 @@ async def test_terminate_follows_the_start_of_a_child_behind_the_end_of_another_
     """G26: no child escapes whose start lies unread behind the end of a stranger's life."""
     async with open_hub(MemoryStore(MemoryDisk()), app, env=VirtualEnv()) as client:
         await client.start_new(collector, "x", 1)
-        kernel = client._runtime.kernel
+        kernel = runtime_of(client).kernel
         parent = Parent("p", "life", "execution", 1, ("p",))
         kernel.deliver("x", RaiseEvent(at_us=0, name="item", input=b"1"))
         kernel.deliver("x", StartInstance(at_us=0, name="waiter", parent=parent))
         kernel.deliver("x", Terminate(at_us=0, parent="p", parent_life="life"), CONTROL_LANE)
-        client._runtime.poke()
+        runtime_of(client).poke()
         await wait_all_tasks_blocked()
         status = await client.get_status("x")
         assert (status.name, str(status.runtime_status)) in (("collector", "Completed"), ("waiter", "Terminated"))
@@ -239,9 +240,9 @@ async def test_a_turn_that_meets_a_damaged_row_changes_nothing() -> None:
         await client.start_new(collector, "c", 2)
         history = [key for key in rows(disk, entity_keys.actor("c")) if key.startswith(entity_keys.actor("c") + b"h")]
         disk._records[history[0]] = disk._records[history[0]][:-1]
-        client._runtime.kernel.deliver("c", RaiseEvent(at_us=0, name="item", input=b"1"))
-        client._runtime.poke()
+        runtime_of(client).kernel.deliver("c", RaiseEvent(at_us=0, name="item", input=b"1"))
+        runtime_of(client).poke()
         await wait_all_tasks_blocked()
-        assert "c" in client._runtime.kernel.held
+        assert "c" in runtime_of(client).kernel.held
         unread = [key for key in disk._keys if key.startswith(entity_keys.mailbox("c"))]  # a snapshot reads all rows
         assert len(unread) == 1

@@ -146,7 +146,7 @@ class World:
         waiting = self.keys(entity_keys.JOB) + self.keys(entity_keys.TOMBSTONE)
         due = [key for key in self.keys(entity_keys.TIMER) if entity_keys.timer_due_us(key) <= self.now_us]
         for key in self.keys(entity_keys.MAIL):
-            head = self._read(entity_keys.actor(entity_keys.mail_address(key)) + HEAD, Head)
+            head = self._read(entity_keys.actor(entity_keys.address_of(key)) + HEAD, Head)
             if head is None or not head.suspended:
                 waiting.append(key)
         if waiting or due:

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from durio.entities import VirtualEnv
 from durio.orchestration import App, Client
 from durio.storage import MemoryDisk, MemoryStore, WriteSet
+from tests.opened import runtime_of
 
 T = TypeVar("T")
 
@@ -107,4 +108,4 @@ def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
 
 def activations(client: Client) -> list[str]:
     """The addresses of the actors that are in memory."""
-    return [activation.address for activation in client._runtime.kernel.catalog]
+    return [activation.address for activation in runtime_of(client).kernel.catalog]

@@ -15,6 +15,7 @@ from durio.entities import EntityContext, EntityId, EntityOperationFailed, NotRe
 from durio.orchestration import open_hub
 from durio.storage import MemoryDisk, MemoryStore
 from tests.entities.helpers import Counter, Log, app_of
+from tests.opened import runtime_of
 
 CLICKS = EntityId("counter", "clicks")
 LOG = EntityId("log", "a")
@@ -168,7 +169,7 @@ async def test_an_operation_that_raises_changes_nothing_and_sends_nothing(
             True,
             False,
         ]
-        assert client._runtime.kernel.counters["signals failed"] == 1
+        assert runtime_of(client).kernel.counters["signals failed"] == 1
     assert "overdrawn" in caplog.text
 
 

@@ -20,6 +20,7 @@ from durio.entities.messages import MAIL_LANE, Operation, encode_record
 from durio.orchestration import App, Client, OrchestrationContext, open_hub
 from durio.storage import HubClosed, MemoryDisk, MemoryStore, WriteSet
 from tests.entities.helpers import Counter, activations, app_of, run_virtual
+from tests.opened import runtime_of
 
 COUNTER = EntityId("counter", "a")
 SUM = EntityId("sum", "a")
@@ -247,4 +248,4 @@ async def test_request_ids_are_forgotten_though_the_clock_was_ahead_once(autojum
         env.off_us = 0
         await client.signal_entity(COUNTER, "add", 1, request_id="once")
         await trio.sleep(3 * 3600)
-        assert client._runtime.kernel.requests.find("once") is None
+        assert runtime_of(client).kernel.requests.find("once") is None

@@ -27,7 +27,7 @@ def test_mail_sorts_by_lane_then_arrival(one: tuple[int, int, int], two: tuple[i
     assert (first < second) == (one < two)
     assert keys.mail_lane(first) == one[0]
     assert keys.mail_arrival(first) == one[1:]
-    assert keys.mail_address(first) == "i1"
+    assert keys.address_of(first) == "i1"
 
 
 @given(one=st.tuples(NUMBERS, NUMBERS), two=st.tuples(NUMBERS, NUMBERS))

@@ -18,6 +18,7 @@ from durio.entities.requests import Requests
 from durio.orchestration import open_hub
 from durio.storage import MemoryDisk, MemoryStore
 from tests.entities.helpers import Counter, app_of
+from tests.opened import runtime_of
 
 DAY_US = 24 * 3600 * 1_000_000
 NOW_US = 1_767_225_600_000_000
@@ -172,5 +173,5 @@ async def test_forgetting_keeps_up_with_any_number_of_ids(autojump_clock: MockCl
         later = from_us(env.now_us()) + timedelta(days=1, seconds=70)
         await client.signal_entity(CLICKS, "add", signal_time=later)  # something that keeps the hub's clock going
         await trio.sleep(24 * 3600 + 75)
-        assert client._runtime.store.scan(b"d", b"f") == []
+        assert runtime_of(client).store.scan(b"d", b"f") == []
         assert await client.call_entity(CLICKS, "get") == 2501

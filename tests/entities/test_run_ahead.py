@@ -14,6 +14,7 @@ from durio.entities.limits import TIMER_BATCH_MAX
 from durio.orchestration import open_hub
 from durio.storage import LmdbStore, MemoryDisk, MemoryStore
 from tests.entities.helpers import Counter, HeldEnv, app_of
+from tests.opened import runtime_of
 
 
 class Spinner:
@@ -37,7 +38,7 @@ async def test_turns_wait_for_the_commit_in_flight(autojump_clock: MockClock) ->
         with env.held():
             await wait_all_tasks_blocked()  # would never come if the turns went on
             turns, commits = spinner.turns, env.commits
-            assert len(client._runtime.kernel.view._in_flight) == 1
+            assert len(runtime_of(client).kernel.view._in_flight) == 1
         while env.commits < commits + 5:
             await trio.lowlevel.checkpoint()
         assert spinner.turns > turns
@@ -55,9 +56,9 @@ async def test_due_timers_wait_for_the_commit_in_flight(autojump_clock: MockCloc
         with env.held():
             await trio.sleep(2)
             await wait_all_tasks_blocked()
-            left = len(client._runtime.kernel.view.scan(b"t", b"t", b"u"))
+            left = len(runtime_of(client).kernel.view.scan(b"t", b"t", b"u"))
             assert count - 4 * TIMER_BATCH_MAX <= left < count
-            assert len(client._runtime.store.scan(b"t", b"u")) == count
+            assert len(runtime_of(client).store.scan(b"t", b"u")) == count
         await trio.sleep(1)
         assert await client.call_entity(clicks, "get") == count
 

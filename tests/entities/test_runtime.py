@@ -14,6 +14,7 @@ from durio.entities import EntityId, VirtualEnv
 from durio.orchestration import Client, OrchestrationContext, open_hub
 from durio.storage import Fenced, HubBroken, HubClosed, MemoryDisk, MemoryStore, NoSpace, SimulatedCrash
 from tests.entities.helpers import Counter, FailingStore, HeldEnv, app_of
+from tests.opened import runtime_of
 
 CLICKS = EntityId("counter", "clicks")
 
@@ -64,7 +65,7 @@ async def test_cancelling_a_call_does_not_retract_it(autojump_clock: MockClock) 
         with env.held():
             with trio.move_on_after(1):
                 await client.call_entity(CLICKS, "add", 5)
-            assert len(client._runtime.answers) == 0
+            assert len(runtime_of(client).answers) == 0
         assert await client.call_entity(CLICKS, "get") == 5
 
 

@@ -16,6 +16,7 @@ from durio.entities.limits import MAILBOX_WINDOW_MAX, TURN_MESSAGES_MAX
 from durio.orchestration import OrchestrationContext, open_hub
 from durio.storage import MemoryDisk, MemoryStore
 from tests.entities.helpers import Counter, Log, activations, app_of
+from tests.opened import runtime_of
 
 LOG = EntityId("log", "a")
 
@@ -144,7 +145,7 @@ async def test_a_long_mailbox_is_worked_off_in_order_and_in_fair_turns(autojump_
     async with open_hub(MemoryStore(disk), app_of(busy, other), env=VirtualEnv()) as client:
         between = await client.call_entity(EntityId("other", "a"), "ask")
         assert between <= 2 * TURN_MESSAGES_MAX
-        for activation in client._runtime.kernel.catalog:
+        for activation in runtime_of(client).kernel.catalog:
             assert len(activation.mailbox._queue) <= MAILBOX_WINDOW_MAX
         await wait_all_tasks_blocked()
     assert went == list(range(count))
@@ -180,7 +181,7 @@ async def test_no_turn_holds_the_queue_longer_than_its_messages(autojump_clock: 
         ran.append(context.entity_key)
 
     async with open_hub(MemoryStore(MemoryDisk()), app_of(note), env=VirtualEnv()) as client:
-        kernel = client._runtime.kernel
+        kernel = runtime_of(client).kernel
         async with trio.open_nursery() as nursery:
             for key in "ab":
                 for _ in range(2 * TURN_MESSAGES_MAX):

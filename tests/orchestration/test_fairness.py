@@ -9,6 +9,7 @@ import pytest
 import durio.orchestration.kind as kind_module
 from durio.orchestration import App, OrchestrationContext
 from durio.orchestration.limits import STEP_BYTES_MAX
+from tests.opened import runtime_of
 from tests.orchestration.helpers import Stepper, in_memory
 
 EVENTS = 300
@@ -48,7 +49,7 @@ async def test_large_messages_fill_a_turn(autojump_clock: Any) -> None:
     """G8: an actor with large messages goes to the back of the queue long before it took 256 of them."""
     data = "x" * (STEP_BYTES_MAX // 4)
     async with in_memory(app) as client:
-        kernel = client._runtime.kernel
+        kernel = runtime_of(client).kernel
         await client.start_new(collector, "large", 12)
         await client.suspend("large")
         for _ in range(12):
@@ -56,8 +57,8 @@ async def test_large_messages_fill_a_turn(autojump_clock: Any) -> None:
         order: list[str] = []
         run_turn = kernel.run_turn
 
-        def watched() -> str:
-            order.append(run_turn())
+        def watched(address: str | None = None) -> str:
+            order.append(run_turn(address))
             return order[-1]
 
         kernel.run_turn = watched  # type: ignore[method-assign]  # to see the order of turns

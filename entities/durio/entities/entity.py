@@ -122,7 +122,7 @@ class EntityKind:
         state = actor.state
         for operation in taken.work:
             started = time.perf_counter()
-            outcome = self._run(actor, behaviour, operation, state, now_us)
+            outcome = self.run(actor, behaviour, operation, state, now_us)
             took_ms = (time.perf_counter() - started) * 1000
             if took_ms > SLOW_STEP_MS:
                 logger.warning("operation %r of %s took %.0f ms on the loop", operation.name, actor.entity_id, took_ms)
@@ -153,6 +153,25 @@ class EntityKind:
     def drop(self, actor: Entity) -> None:
         return None
 
+    def run(
+        self, actor: Entity, behaviour: Behaviour, operation: Operation, state: bytes | None, now_us: int
+    ) -> Outcome:
+        """Run one synchronous operation on `state`; changes nothing but what it returns."""
+        context = self._context(actor, operation, state, now_us)
+        guard = actor.guard
+        guard.offence = None
+        try:
+            guard.run(self._perform, behaviour, context)
+        except Exception as error:
+            return Outcome(state, failure=Failure.of(guard.offence or error))
+        except KeyboardInterrupt:
+            raise  # the person at the keyboard wants the program to stop, not the operation to fail
+        except BaseException as error:  # e.g. SystemExit: it would stop the hub at every open
+            return Outcome(state, failure=Failure.of(error))
+        if guard.offence is not None:
+            return Outcome(state, failure=Failure.of(guard.offence))
+        return Outcome(context.state, context.result, None, context.sent)
+
     async def run_async(self, actor: Entity, operation: Operation, now_us: int) -> Outcome:
         """Run an `async def` operation to its end, as a Trio task of its own."""
         behaviour = actor.behaviour
@@ -173,24 +192,6 @@ class EntityKind:
     def timeout_s(self, actor: Entity) -> float | None:
         """The limit of the entity's operations."""
         return None if actor.behaviour is None else actor.behaviour.timeout_s
-
-    def _run(
-        self, actor: Entity, behaviour: Behaviour, operation: Operation, state: bytes | None, now_us: int
-    ) -> Outcome:
-        context = self._context(actor, operation, state, now_us)
-        guard = actor.guard
-        guard.offence = None
-        try:
-            guard.run(self._perform, behaviour, context)
-        except Exception as error:
-            return Outcome(state, failure=Failure.of(guard.offence or error))
-        except KeyboardInterrupt:
-            raise  # the person at the keyboard wants the program to stop, not the operation to fail
-        except BaseException as error:  # e.g. SystemExit: it would stop the hub at every open
-            return Outcome(state, failure=Failure.of(error))
-        if guard.offence is not None:
-            return Outcome(state, failure=Failure.of(guard.offence))
-        return Outcome(context.state, context.result, None, context.sent)
 
     def _perform(self, behaviour: Behaviour, context: EntityContext) -> None:
         CURRENT_OPERATION.set(context)

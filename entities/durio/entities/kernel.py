@@ -72,7 +72,7 @@ class Kernel:
         """Everything durable that waits gets its turn: unread mail and jobs (G9)."""
         start = keys.MAIL
         while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
-            address = keys.mail_address(rows[0][0])
+            address = keys.address_of(rows[0][0])
             self._wake(address, None)
             start = keys.stop_of(keys.mailbox(address))
         jobs = msgspec.msgpack.Decoder(Job)
@@ -168,9 +168,17 @@ class Kernel:
         """Whether an actor waits for its turn."""
         return bool(self._runnable)
 
-    def run_turn(self) -> str:
-        """Give the actor that waits longest its turn; returns its address."""
-        address = self._runnable.popleft()
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The actors that wait for their turn, who waits longest first."""
+        return tuple(self._runnable)
+
+    def run_turn(self, address: str | None = None) -> str:
+        """Give one of those that wait its turn, who waits longest if none is named; returns its address."""
+        if address is None:
+            address = self._runnable.popleft()
+        else:
+            self._runnable.remove(address)
         self._queued.discard(address)
         if address not in self.held:
             with self._holding(address):

@@ -42,8 +42,8 @@ def mail_arrival(key: bytes) -> tuple[int, int]:
     return int.from_bytes(key[end : end + 8], "big"), int.from_bytes(key[end + 8 :], "big")
 
 
-def mail_address(key: bytes) -> str:
-    """Whose mailbox a row of the mail table belongs to."""
+def address_of(key: bytes) -> str:
+    """Whose a row of the actor or the mail table is."""
     return key[1 : key.index(b"\0")].decode()
 
 

@@ -32,6 +32,10 @@ class FunctionBehaviour:
         """Whether the operation may do I/O and so is a turn of its own (G10)."""
         return self._is_async
 
+    def has(self, what: object) -> bool:
+        """Whether `what` is the function."""
+        return what is self._function
+
     def result_type(self, operation: str) -> object:
         """What a caller decodes the result as."""
         return Any
@@ -86,6 +90,10 @@ class ClassBehaviour:
         """Whether the operation may do I/O and so is a turn of its own (G10)."""
         found = self._operations.get(operation)
         return found is not None and found.is_async
+
+    def has(self, what: object) -> bool:
+        """Whether `what` is the class, or one of its operations."""
+        return what is self._cls or any(what is found.function for found in self._operations.values())
 
     def result_type(self, operation: str) -> object:
         """What a caller decodes the result as."""
@@ -154,6 +162,13 @@ class EntityRegistry:
     def find(self, name: str) -> Behaviour | None:
         """The behaviour of a lower-cased name."""
         return self._behaviours.get(name)
+
+    def name_of(self, what: object) -> str | None:
+        """The name of the entity that is this class or function, or that has this operation; None if none is."""
+        for name, behaviour in self._behaviours.items():
+            if behaviour.has(what):
+                return name
+        return None
 
     def get(self, name: str) -> Behaviour:
         """The behaviour of a lower-cased name. Raises `NotRegistered`."""

@@ -10,14 +10,13 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, StartJob
-from durio.entities.entity import Entity, EntityKind, Outcome
+from durio.entities.entity import EntityKind, Outcome
 from durio.entities.env import Env
-from durio.entities.errors import OperationTimeout
-from durio.entities.failures import Failure
-from durio.entities.groups import single, without_cancelled
+from durio.entities.groups import single
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
 from durio.entities.limits import GATHER_MS, IDLE_S, OPERATION_GRACE_S, TURNS_MS
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Operation
+from durio.entities.messages import MAIL_LANE, Answer, Job, Message
+from durio.entities.operations import OperationRunner
 from durio.entities.requests import SWEEP_MAX, check_request_id
 from durio.entities.switching import ShortSwitchInterval
 from durio.entities.waiters import Bell, Waiters
@@ -62,7 +61,6 @@ class Runtime:
         self.store = store
         self.answers: Waiters[Answer] = Waiters()
         self.endings: Waiters[Any] = Waiters()
-        self._entities = entities
         self._jobs = jobs
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
@@ -73,9 +71,7 @@ class Runtime:
         self._gathered_s = 0.0
         self._sleeps_until_us: int | None = None
         self._forgot_us = 0
-        self._operations = 0
-        self._operation_bell = Bell()
-        self._interrupting = False
+        self._operations = OperationRunner(kernel, entities, env, self)
         self._stop = trio.Event()
         self._broken: BaseException | None = None
         self._nursery: trio.Nursery | None = None
@@ -114,6 +110,21 @@ class Runtime:
         """A job ended."""
         self._step(self.kernel.job_done, key, address, message)
         self.poke()
+
+    def operation_done(self, offer: Offer, outcome: Outcome) -> None:
+        """An `async def` operation ended."""
+        if self._broken is None and self._step(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
+            self._check_timers()
+            self._commit_bell.ring()
+            self.poke()
+
+    async def ended(self, address: str, life: str) -> Any:
+        """Wait until a life that goes on has ended; gives what its kind of actor says of it."""
+        return await self.endings.wait((address, life))
+
+    async def checkpoint(self) -> None:
+        """Let others run."""
+        await trio.lowlevel.checkpoint()
 
     def poke(self) -> None:
         """There is something to do."""
@@ -164,9 +175,8 @@ class Runtime:
             task_status.started()
             await self._stop.wait()
             with trio.move_on_after(OPERATION_GRACE_S):
-                while self._operations:
-                    await self._operation_bell.wait()
-            self._interrupting = True
+                await self._operations.drain()
+            self._operations.interrupt()
             nursery.cancel_scope.cancel()
 
     @trio.lowlevel.enable_ki_protection
@@ -285,38 +295,4 @@ class Runtime:
             elif isinstance(output, Ended):
                 self.endings.resolve((output.address, output.life), output.last)
             elif not closing:
-                self._operations += 1
-                nursery.start_soon(self._run_operation, output)
-
-    async def _timed_operation(self, actor: Entity, operation: Operation, timeout_s: float | None) -> Outcome:
-        outcome: Outcome | None = None
-        scope = trio.CancelScope(deadline=trio.current_time() + (float("inf") if timeout_s is None else timeout_s))
-        try:
-            with scope:
-                outcome = await self._entities.run_async(actor, operation, self.env.now_us())
-        except BaseException as error:  # cleanup may raise while it is cancelled, by us or because the hub closes
-            if not without_cancelled(error):
-                raise
-            outcome = Outcome(actor.state, failure=Failure.of(error))
-        if outcome is None or (scope.cancel_called and outcome.failure is not None):
-            outcome = Outcome(actor.state, failure=Failure.of(OperationTimeout(operation.name, timeout_s or 0.0)))
-        return outcome
-
-    async def _run_operation(self, offer: Offer) -> None:
-        try:
-            found = self.kernel.pinned(offer.address, offer.number)
-            if found is None:
-                return
-            actor, taken = found
-            operation = taken.work[0]
-            timeout_s = self._entities.timeout_s(actor)
-            outcome = await self._timed_operation(actor, operation, timeout_s)
-            if self._interrupting and outcome.failure is not None:
-                return  # it was cancelled because the hub closes: it runs again at the next open (G10)
-            if self._broken is None and self._step(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
-                self._check_timers()
-                self._commit_bell.ring()
-                self.poke()
-        finally:
-            self._operations -= 1
-            self._operation_bell.ring()
+                self._operations.start(output, nursery)

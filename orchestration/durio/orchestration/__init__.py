@@ -22,6 +22,7 @@ from durio.orchestration.errors import (
 )
 from durio.orchestration.hub import open_hub
 from durio.orchestration.records import OrchestrationRuntimeStatus
+from durio.orchestration.replay import ReplayResult, replay_histories
 from durio.orchestration.retries import RetryOptions
 from durio.orchestration.status import DurableOrchestrationStatus
 from durio.orchestration.tasks import Task, TimerTask
@@ -43,6 +44,7 @@ __all__ = [
     "NonRetriableError",
     "OrchestrationContext",
     "OrchestrationRuntimeStatus",
+    "ReplayResult",
     "ReplaySafeLogger",
     "RetryOptions",
     "Started",
@@ -54,4 +56,5 @@ __all__ = [
     "TimerTask",
     "TurnTooLong",
     "open_hub",
+    "replay_histories",
 ]

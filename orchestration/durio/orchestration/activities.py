@@ -130,7 +130,9 @@ class ActivityRunner:
 
     def _spawn(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
         """Start a task in the hub's context: what one activity sets there must not reach the next."""
-        self._context.copy().run(nursery.start_soon, self._run, key, job, activity, slots, nursery)
+        name = f"activity {job.name} of {job.address}"
+        start = partial(nursery.start_soon, name=name)
+        self._context.copy().run(start, self._run, key, job, activity, slots, nursery)
 
     async def _attempt(self, key: bytes, job: Job, activity: Activity) -> None:
         context = ActivityContext(

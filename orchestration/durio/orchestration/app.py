@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 import cattrs
@@ -22,6 +22,16 @@ class App:
     def __init__(self, *, converter: cattrs.Converter | None = None) -> None:
         self.registry = Registry()
         self.payloads = Payloads(converter)
+
+    def with_activities(self, instead: Mapping[str | Callable[..., Any], Callable[..., Any]]) -> App:
+        """The same program with other functions behind some activities: fakes for tests.
+
+        The activities keep their names and types. Raises `NotRegistered` for an activity that is not there.
+        """
+        twin = App()
+        twin.registry = self.registry.with_activities(instead)
+        twin.payloads = self.payloads
+        return twin
 
     @overload
     def orchestration(self, function: F, /) -> F: ...

@@ -12,11 +12,11 @@ from durio.entities import (
     Answer,
     AskInsideTurn,
     Message,
-    Runtime,
     caller_line,
     digest_of,
 )
 from durio.orchestration.app import App
+from durio.orchestration.link import Link
 from durio.orchestration.refusals import rebuild
 
 INSTEAD: Final = (
@@ -32,8 +32,8 @@ class Asking:
     `request_id` gets the first answer (G3).
     """
 
-    def __init__(self, runtime: Runtime, app: App) -> None:
-        self._runtime = runtime
+    def __init__(self, link: Link, app: App) -> None:
+        self._link = link
         self._app = app
 
     async def _ask(
@@ -46,12 +46,12 @@ class Asking:
         tell: bool = False,
         due_us: int | None = None,
     ) -> Answer:
-        token = self._runtime.token(request_id)
-        message: Message = build(at_us=self._runtime.env.now_us(), reply="" if tell else token)
+        token = self._link.token(request_id)
+        message: Message = build(at_us=self._link.env.now_us(), reply="" if tell else token)
         digest = b""
         if request_id is not None:
             digest = digest_of(build.func.__name__, address, tell, due_us, *sorted(build.keywords.items()))
-        answer = await self._runtime.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
+        answer = await self._link.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
         if answer.refusal and answer.failure is not None:
             raise rebuild(answer.failure)
         return answer

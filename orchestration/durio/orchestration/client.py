@@ -9,13 +9,11 @@ from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 import attrs
-import trio
 
 from durio.entities import (
     CONTROL_LANE,
     EntityKind,
     PayloadError,
-    Runtime,
     StartInstance,
     View,
     check_instance_id,
@@ -30,6 +28,7 @@ from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
+from durio.orchestration.link import Link
 from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
@@ -73,8 +72,8 @@ class Client(EntityClient):
     gets the first answer (G3); a UUIDv7 makes a good one.
     """
 
-    def __init__(self, runtime: Runtime, app: App, entities: EntityKind) -> None:
-        super().__init__(runtime, app, entities)
+    def __init__(self, link: Link, app: App, entities: EntityKind) -> None:
+        super().__init__(link, app, entities)
         self._decoders = Decoders()
 
     @overload
@@ -161,10 +160,10 @@ class Client(EntityClient):
         `show_history` fills `history`; `show_history_output` adds the results to it.
         """
         self._check_reading()
-        await trio.lowlevel.checkpoint()
+        await self._link.checkpoint()
         address = _checked(instance_id)
         while True:
-            instance = load(View(self._runtime.store), address, self._decoders)
+            instance = load(View(self._link.store), address, self._decoders)
             if instance.head is None or instance.origin is None:
                 return DurableOrchestrationStatus(address)
             snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
@@ -188,13 +187,13 @@ class Client(EntityClient):
         if head is None:
             raise InstanceNotFound(address)
         if head.status in ALIVE:
-            snapshot: Snapshot = await self._runtime.endings.wait((address, head.life))
+            snapshot = await self._link.ended(address, head.life)
         else:
-            instance = load(View(self._runtime.store), address, self._decoders)
+            instance = load(View(self._link.store), address, self._decoders)
             if instance.head is None or instance.origin is None or instance.head.life != head.life:
                 return await self.wait_for_completion(address)  # a new life began between the two reads
             snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
-            await trio.lowlevel.checkpoint()
+            await self._link.checkpoint()
         return status_of(address, snapshot, self._decoder(snapshot))
 
     async def raise_event(
@@ -264,7 +263,7 @@ class Client(EntityClient):
         return decode
 
     def _head(self, address: str) -> Head | None:
-        data = self._runtime.store.get(entity_keys.actor(address) + HEAD)
+        data = self._link.store.get(entity_keys.actor(address) + HEAD)
         return None if data is None else self._decoders.head.decode(data)
 
     def _events(self, events: Events) -> tuple[tuple[str, bytes], ...]:
@@ -277,7 +276,7 @@ class Client(EntityClient):
         if instance_id is not None:
             return check_instance_id(instance_id)
         if request_id is None:
-            return self._runtime.env.new_id()
+            return self._link.env.new_id()
         return uuid.uuid5(uuid.NAMESPACE_OID, f"durio request {request_id}").hex  # a retry must find its instance
 
 

@@ -15,7 +15,6 @@ from durio.entities import (
     EntityKind,
     EntityOperationFailed,
     Operation,
-    Runtime,
     check_entity_id,
     operation_name,
     to_us,
@@ -23,6 +22,7 @@ from durio.entities import (
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.asking import Asking
+from durio.orchestration.link import Link
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,8 +41,8 @@ class EntityStateResponse(Generic[T]):
 class EntityClient(Asking):
     """The half of the client that deals with entities."""
 
-    def __init__(self, runtime: Runtime, app: App, entities: EntityKind) -> None:
-        super().__init__(runtime, app)
+    def __init__(self, link: Link, app: App, entities: EntityKind) -> None:
+        super().__init__(link, app)
         self._entities = entities
 
     async def signal_entity(
@@ -138,7 +138,7 @@ class EntityClient(Asking):
     async def read_entity_state(self, entity_id: EntityId, expected_type: object = Any) -> EntityStateResponse[Any]:
         """The state at the last commit, as `expected_type` if given, else as plain JSON. Raises `PayloadError`."""
         self._check_reading()
-        data = self._runtime.store.get(entity_keys.actor(str(check_entity_id(entity_id))) + STATE)
+        data = self._link.store.get(entity_keys.actor(str(check_entity_id(entity_id))) + STATE)
         if data is None:
             return EntityStateResponse(False)
         state = self._entities.decode_row(data).state

@@ -24,6 +24,7 @@ from durio.orchestration.history import (
     CancelTask,
     ChildCompleted,
     ChildFailed,
+    Ended,
     EntityAnswered,
     Entry,
     Event,
@@ -105,7 +106,7 @@ class Execution:
             if isinstance(event, ACTIONS):
                 expected.append(event)
                 continue
-            self._replay_entry(entry, expected)
+            self._replay_entry(entry, expected, event.status if isinstance(event, Ended) else None)
             yield
             entry, expected = None, deque()
             if isinstance(event, Woke):
@@ -126,7 +127,7 @@ class Execution:
         """The user's line that waits; where the orchestrator begins, if none does."""
         return self._driver.where() or self.behaviour.line
 
-    def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent]) -> None:
+    def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent], ended: str | None = None) -> None:
         if self.end is not None or entry is None:
             return
         self.recorder.expected = expected
@@ -135,10 +136,17 @@ class Execution:
             self.recorder.differs(
                 describe(expected[0]), "to end here" if self.end is not None else "nothing more", self.line()
             )
-        elif self.recorder.broken is None and self.end is not None:
-            self.recorder.differs("no end yet", f"to end as {self.end.status}", self.line())
+        elif self.recorder.broken is None:
+            self._replay_end(None if ended == "Terminated" else ended)
         if self.recorder.broken is not None:
             self.end = End("Failed", failure=Failure.of(self.recorder.broken))
+
+    def _replay_end(self, ended: str | None) -> None:
+        status = None if self.end is None else self.end.status
+        if status != ended:
+            expected = "no end yet" if ended is None else f"its end as {ended}"
+            actual = "to go on" if status is None else f"to end as {status}"
+            self.recorder.differs(expected, actual, self.line())
 
     # What the context asks for
 

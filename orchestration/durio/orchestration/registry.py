@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -138,9 +138,38 @@ class Registry:
             return list(versions.values())[-1]
         if version in versions:
             return versions[version]
-        shown = which if version is None else f"{which} version {version}"
+        raise self.missing_orchestration(which, version)
+
+    def missing_orchestration(self, name: str, version: str | None) -> NotRegistered:
+        """The error that says what is there instead."""
+        shown = name if version is None else f"{name} version {version}"
         known = [n if v is None else f"{n} version {v}" for n, vs in self._orchestrations.items() for v in vs]
-        raise NotRegistered("orchestration", shown, tuple(known))
+        return NotRegistered("orchestration", shown, tuple(known))
+
+    @property
+    def orchestrations(self) -> tuple[Orchestration, ...]:
+        """All of them, every version."""
+        return tuple(found for versions in self._orchestrations.values() for found in versions.values())
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """All of them, in the order in which they were registered."""
+        return tuple(self._activities.values())
+
+    def with_activities(self, instead: Mapping[str | Callable[..., Any], Callable[..., Any]]) -> Registry:
+        """The same behaviours, but with other functions behind some activities, which keep their names and types.
+
+        Raises `NotRegistered` for an activity that is not there, `TypeError` for what can be none.
+        """
+        twin = Registry()
+        twin.entities, twin._orchestrations = self.entities, self._orchestrations
+        twin._activities, twin._names = dict(self._activities), dict(self._names)
+        for which, function in instead.items():
+            found = self.activity(which)
+            only = Registry()
+            only.add_activity(function, found.name, found.limit)
+            twin._activities[found.name] = only._activities[found.name]
+        return twin
 
     def exact_orchestration(self, name: str, version: str | None) -> Orchestration | None:
         """The code of a stored instance; None if it is not there."""

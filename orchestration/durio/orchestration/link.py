@@ -1,0 +1,52 @@
+"""Link: what a client needs of a hub, wherever the hub runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from durio.entities import MAIL_LANE, Answer, Env, Message
+from durio.orchestration.records import Snapshot
+from durio.storage import Store
+
+
+class Link(Protocol):
+    """A client's way into a hub: the runtime of an open one, or a simulated one.
+
+    Guarantees asked of it: an answer is durable when it comes (G5); a repeated request id gets the first answer (G3).
+    """
+
+    @property
+    def env(self) -> Env:
+        """The clock, and fresh ids."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """What is durable, for reading."""
+        ...
+
+    def token(self, request_id: str | None) -> str:
+        """A reply token: a fresh one, or that of the request id. Raises `InvalidAddress` for an unusable id."""
+        ...
+
+    async def submit(
+        self,
+        address: str,
+        message: Message,
+        token: str,
+        *,
+        lane: int = MAIL_LANE,
+        tell: bool = False,
+        digest: bytes = b"",
+        due_us: int | None = None,
+    ) -> Answer:
+        """Tell or ask, and wait for the durable answer. Cancelling never retracts the message."""
+        raise NotImplementedError
+
+    async def ended(self, address: str, life: str) -> Snapshot:
+        """Wait until a life that goes on has ended; gives what it was then."""
+        raise NotImplementedError
+
+    async def checkpoint(self) -> None:
+        """Let others run."""
+        raise NotImplementedError

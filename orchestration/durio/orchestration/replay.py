@@ -1,0 +1,109 @@
+"""Replay: whether code fits the histories that a hub holds, before the code runs on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import attrs
+import msgspec
+
+from durio.entities import View, is_entity
+from durio.entities import keys as entity_keys
+from durio.orchestration.app import App
+from durio.orchestration.execution import Execution
+from durio.orchestration.history import Started
+from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.storage import CorruptRecord, LmdbStore, Store
+
+CHECKED_WHEN_FINISHED = ("Completed",)
+"""Of finished lives only these say what the code did: others were ended from outside, or by an error."""
+
+
+@attrs.frozen
+class ReplayResult:
+    """What the replay of one instance showed. `error` is None if the code fits.
+
+    `error`: `NonDeterminismError` (the code does something else), `NotRegistered` (it is not there), `CorruptRecord`.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    runtime_status: str
+    events: int
+    error: Exception | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the instance goes on with this code."""
+        return self.error is None
+
+
+def replay_histories(hub: str | os.PathLike[str] | Store, app: App, *, finished: bool = False) -> list[ReplayResult]:
+    """Replay the history of every running instance of a hub with the code of `app`; nothing is run, nothing changes.
+
+    For a check before a deploy: on a copy of the hub's folder, or on a hub that is closed. `finished`: instances that
+    have completed, too. Gives a result for every instance, in the order of their ids. Raises what opening a hub
+    raises: `HubInUse`, `NotAHub`, `FormatMismatch`, `NoSpace`.
+    """
+    if not isinstance(app, App):
+        raise TypeError(f"app is an App object, not {app!r}")
+    if isinstance(hub, str | os.PathLike) and not os.path.isdir(hub):
+        raise FileNotFoundError(f"no hub folder at {os.fspath(hub)!r}: replay_histories makes no new one")
+    store: Store = LmdbStore.open(hub) if isinstance(hub, str | os.PathLike) else hub
+    try:
+        return list(replay_all(View(store), app, finished=finished))
+    finally:
+        if store is not hub:
+            store.close()
+
+
+def replay_all(view: View, app: App, *, finished: bool = False) -> Iterator[ReplayResult]:
+    """Replay the instances that a view shows, one at a time."""
+    decoders = Decoders()
+    for address in _instances(view):
+        try:
+            instance = load(view, address, decoders)
+        except (CorruptRecord, msgspec.MsgspecError) as error:
+            yield ReplayResult(address, "", None, "", 0, error)
+            continue
+        if instance.head is None or instance.origin is None or instance.pending:
+            continue
+        if instance.alive or (finished and instance.head.status in CHECKED_WHEN_FINISHED):
+            yield replay_instance(instance, app, decoders)
+
+
+def replay_instance(instance: Instance, app: App, decoders: Decoders) -> ReplayResult:
+    """Replay the current execution of one instance."""
+    head, origin = instance.head, instance.origin
+    assert head is not None and origin is not None, "there is a life"
+    events = 0
+    error: Exception | None = None
+    behaviour = app.registry.exact_orchestration(origin.name, origin.version)
+    if behaviour is None:
+        error = app.registry.missing_orchestration(origin.name, origin.version)
+    else:
+        ancestors = () if origin.parent is None else origin.parent.ancestors
+        execution = Execution(instance.address, behaviour, app.registry, app.payloads, ancestors)
+        try:
+            history = [event for part in read_history(instance, decoders) for event in part]
+            events = len(history)
+            if history and any(isinstance(event, Started) for event in history):
+                for _ in execution.replay(history):
+                    pass
+            error = execution.recorder.broken or execution.guard.offence
+        except (CorruptRecord, msgspec.MsgspecError) as unreadable:
+            error = unreadable
+        finally:
+            execution.drop()
+    return ReplayResult(instance.address, origin.name, origin.version, head.status, events, error)
+
+
+def _instances(view: View) -> Iterator[str]:
+    start, stop = entity_keys.ACTOR, entity_keys.stop_of(entity_keys.ACTOR)
+    while rows := view.scan(entity_keys.ACTOR, start, stop, 1):
+        address = entity_keys.address_of(rows[0][0])
+        if not is_entity(address):
+            yield address
+        start = entity_keys.stop_of(entity_keys.actor(address))

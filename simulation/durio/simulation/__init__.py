@@ -1,0 +1,61 @@
+"""The test kit: property-based concurrency tests of entities and orchestrations, in virtual time, with crashes.
+
+`simulate` makes a test of what clients ask; `simulation` runs a hub that a test drives itself; `SimMachine` is a
+Hypothesis state machine. All of them run durio's production kernel.
+"""
+
+from durio.orchestration import ReplayResult, replay_histories
+from durio.simulation.asking import Ask, call, raise_event, resume, signal, start, suspend, terminate
+from durio.simulation.drawing import Faults
+from durio.simulation.errors import (
+    NoApp,
+    NotDeterministic,
+    NotSimulated,
+    SimulationError,
+    TooManyRuns,
+    Unanswered,
+    UnusableReplay,
+)
+from durio.simulation.linearizability import Interval, Linearizability, linearization
+from durio.simulation.machine import SimMachine
+from durio.simulation.operations import EntityOperation
+from durio.simulation.plan import Plan, Request
+from durio.simulation.process import Parts
+from durio.simulation.sim import Sim, simulation
+from durio.simulation.simulate import simulate
+from durio.simulation.trace import Trace
+from durio.simulation.world import Call
+
+__all__ = [
+    "Ask",
+    "Call",
+    "EntityOperation",
+    "Faults",
+    "Interval",
+    "Linearizability",
+    "NoApp",
+    "NotDeterministic",
+    "NotSimulated",
+    "Parts",
+    "Plan",
+    "ReplayResult",
+    "Request",
+    "Sim",
+    "SimMachine",
+    "SimulationError",
+    "TooManyRuns",
+    "Trace",
+    "Unanswered",
+    "UnusableReplay",
+    "call",
+    "linearization",
+    "raise_event",
+    "replay_histories",
+    "resume",
+    "signal",
+    "simulate",
+    "simulation",
+    "start",
+    "suspend",
+    "terminate",
+]

@@ -1,0 +1,104 @@
+"""SimLink: how the production client reaches a simulated hub. Its calls are coroutines that the simulation drives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from durio.entities import MAIL_LANE, Answer, Env, Message
+from durio.orchestration.records import Snapshot
+from durio.storage import Store
+
+
+@attrs.frozen
+class Waits:
+    """What a client's coroutine yields: it waits for an answer, or for the end of a life."""
+
+    key: object
+
+    def __await__(self) -> Generator[Waits, Any, Any]:
+        return (yield self)
+
+
+class Intake(Protocol):
+    """The simulated process, as its clients see it."""
+
+    @property
+    def env(self) -> Env: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    def token(self, request_id: str | None) -> str:
+        """A reply token."""
+        ...
+
+    def take_in(
+        self, address: str, message: Message, token: str, *, lane: int, tell: bool, digest: bytes, due_us: int | None
+    ) -> None:
+        """Take a client's message in."""
+        ...
+
+    def listen(self, key: object, hear: Callable[[Any], None]) -> None:
+        """Call `hear` once with what comes under `key`."""
+        ...
+
+
+class SimLink:
+    """A `Link` into the process that lives now.
+
+    A client outside is suspended by yielding `Waits`; one inside an activity waits as a Trio task.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    @property
+    def env(self) -> Env:
+        return self._intake.env
+
+    @property
+    def store(self) -> Store:
+        return self._intake.store
+
+    def token(self, request_id: str | None) -> str:
+        return self._intake.token(request_id)
+
+    async def submit(
+        self,
+        address: str,
+        message: Message,
+        token: str,
+        *,
+        lane: int = MAIL_LANE,
+        tell: bool = False,
+        digest: bytes = b"",
+        due_us: int | None = None,
+    ) -> Answer:
+        self._intake.take_in(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
+        answer: Answer = await self._wait(token)
+        return answer
+
+    async def ended(self, address: str, life: str) -> Snapshot:
+        snapshot: Snapshot = await self._wait((address, life))
+        return snapshot
+
+    async def checkpoint(self) -> None:
+        return None
+
+    async def _wait(self, key: object) -> Any:
+        if not trio.lowlevel.in_trio_task():
+            return await Waits(key)
+        heard: list[Any] = []
+        event = trio.Event()
+
+        def hear(value: Any) -> None:
+            heard.append(value)
+            event.set()
+
+        self._intake.listen(key, hear)
+        await event.wait()
+        return heard[0]

@@ -1,0 +1,57 @@
+"""SimMachine: a Hypothesis state machine whose rules are the steps of a simulated hub, for those who need more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from durio.orchestration import App
+from durio.simulation.process import Parts
+from durio.simulation.sim import Sim
+from durio.simulation.subject import NO_FAKES, STEPS_MAX, Subject
+from durio.simulation.world import CHOICES
+
+
+class SimMachine(RuleBasedStateMachine):
+    """Derive from it, set `app`, and add rules that use `self.sim`: `self.sim.send(...)` asks without waiting.
+
+    The rules that are there already: take one of the enabled steps, crash, let time pass. Checks go into Hypothesis'
+    own `@invariant()`; `self.sim.run()` in a rule or in `teardown` lets everything come to its end.
+    """
+
+    app: ClassVar[App]
+    activities: ClassVar[Mapping[str | Callable[..., Any], Callable[..., Any]]] = NO_FAKES
+    parts: ClassVar[Parts | None] = None
+    crashes_max: ClassVar[int] = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        subject = Subject(self.app, activities=self.activities, parts=self.parts, steps_max=STEPS_MAX)
+        self.sim = Sim(subject)
+
+    @precondition(lambda self: not self.sim.at_rest)
+    @rule(choice=st.integers(0, CHOICES - 1))
+    def step(self, choice: int) -> None:
+        """One of the enabled steps comes next."""
+        self.sim.choose(choice % len(self.sim.enabled()))
+
+    @precondition(lambda self: self.sim.crashes < self.crashes_max)
+    @rule()
+    def crash(self) -> None:
+        """The process dies."""
+        self.sim.crash()
+
+    @rule(seconds=st.integers(1, 86_400))
+    def advance(self, seconds: int) -> None:
+        """Time passes."""
+        self.sim.advance(timedelta(seconds=seconds))
+
+    def teardown(self) -> None:
+        """The run is over."""
+        hypothesis.note(f"what happened:\n{self.sim.trace}")
+        self.sim.close()

@@ -1,0 +1,61 @@
+"""The model of an entity: its own code, run sequentially on a state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import trio
+
+from durio.entities import Answer, EntityId, EntityKind, Guard, Operation
+from durio.entities.entity import Entity
+from durio.orchestration import App
+from durio.orchestration.hub import HubDirectory
+from durio.simulation.clocks import SimClock, SimEnv
+from durio.simulation.linearizability import FOREVER, Interval, Linearizability, linearization
+from durio.simulation.operations import EntityOperation
+
+
+class Model:
+    """Runs operations of one entity, one after the other, away from any hub."""
+
+    def __init__(self, app: App, entity: str) -> None:
+        directory = HubDirectory(app.registry, SimEnv(SimClock()))
+        self._kind = EntityKind(app.registry.entities, app.payloads, directory)
+        self._id = EntityId.parse(entity)
+        self._behaviour = app.registry.entities.get(self._id.name)
+
+    def apply(self, state: bytes | None, asked: EntityOperation) -> tuple[bytes | None, Answer]:
+        """The state after an operation, and its answer. One that raises leaves the state as it was (G10)."""
+        message = Operation(at_us=asked.at_us, name=asked.name, input=asked.input)
+        actor = Entity(self._id, self._behaviour, state, Guard())
+        if self._behaviour.is_async(asked.name):
+            outcome = trio.run(self._kind.run_async, actor, message, asked.at_us)
+        else:
+            outcome = self._kind.run(actor, self._behaviour, message, state, asked.at_us)
+        after = state if outcome.failure is not None else outcome.state
+        return after, Answer(value=outcome.result, failure=outcome.failure)
+
+
+def judge(app: App, entity: str, operations: Iterable[EntityOperation], *, at_rest: bool) -> Linearizability:
+    """Whether one entity is linearizable. At rest, what was accepted one-way has happened, too."""
+    asked = list(operations)
+    history: list[Interval[EntityOperation, Answer]] = [
+        Interval(
+            operation,
+            operation.invoked,
+            FOREVER if operation.returned is None or operation.one_way else operation.returned,
+            None if operation.one_way else operation.answer,
+            operation.answer is not None or (operation.one_way and at_rest and operation.returned is not None),
+        )
+        for operation in asked
+    ]
+    if linearization(history, None, Model(app, entity).apply, _agree) is not None:
+        return Linearizability()
+    return Linearizability(entity, tuple(str(operation) for operation in asked))
+
+
+def _agree(one: Any, other: Any) -> bool:
+    if one.failure is None or other.failure is None:
+        return bool(one.failure is other.failure and one.value == other.value)
+    return (one.failure.type, one.failure.message) == (other.failure.type, other.failure.message)

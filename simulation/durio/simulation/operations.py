@@ -1,0 +1,88 @@
+"""What was asked of entities, by whom and when: the history that has to be linearizable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from durio.entities import Answer, Answered, Mail, Operation
+
+
+@attrs.define(eq=False)
+class EntityOperation:
+    """One operation that somebody asked for. Times are numbers of steps.
+
+    `returned` and `answer` are None as long as nobody knows how it went: it may have happened or not. One-way
+    operations have no answer.
+    """
+
+    entity: str
+    name: str
+    input: bytes | None
+    who: str
+    invoked: int
+    at_us: int
+    returned: int | None = None
+    answer: Answer | None = None
+    one_way: bool = False
+
+    def __str__(self) -> str:
+        data = "" if self.input is None else self.input.decode()
+        end = "?" if self.returned is None else str(self.returned)
+        shown = "" if self.answer is None else f" -> {show(self.answer)}"
+        return f"[{self.invoked}..{end}] {self.who}: {self.name}({data}){shown}"
+
+
+def show(answer: Answer) -> str:
+    """An answer in a few words."""
+    if answer.failure is not None:
+        return f"{answer.failure.type}: {answer.failure.message}"
+    return "null" if answer.value is None else answer.value.decode()
+
+
+class OperationLog:
+    """The operations that orchestrations and entities asked of entities.
+
+    Guarantee: what the process sent or took but had not made durable when it died is forgotten with it.
+    """
+
+    def __init__(self) -> None:
+        self._operations: list[EntityOperation] = []
+        self._calls: dict[tuple[str, str, int], EntityOperation] = {}
+        self._sent: dict[int, list[EntityOperation]] = {}
+        self._answered: dict[int, list[tuple[EntityOperation, int, Answer]]] = {}
+
+    def __iter__(self) -> Iterator[EntityOperation]:
+        return iter(self._operations)
+
+    def sent(self, batch: int, step: int, entity: str, message: Operation) -> None:
+        """An actor sent an operation."""
+        caller = message.caller
+        operation = EntityOperation(
+            entity, message.name, message.input, message.sender, step, message.at_us, one_way=caller is None
+        )
+        self._sent.setdefault(batch, []).append(operation)
+        if caller is not None:
+            self._calls[caller.address, caller.execution, caller.action] = operation
+
+    def taken(self, batch: int, step: int, address: str, mails: list[Mail]) -> None:
+        """An actor took messages, answers among them."""
+        for _, message in mails:
+            if isinstance(message, Answered):
+                operation = self._calls.get((address, message.execution, message.action))
+                if operation is not None:
+                    answer = Answer(value=message.result, failure=message.failure)
+                    self._answered.setdefault(batch, []).append((operation, step, answer))
+
+    def durable(self, batch: int) -> None:
+        """A batch is on disk."""
+        self._operations.extend(self._sent.pop(batch, ()))
+        for operation, step, answer in self._answered.pop(batch, ()):
+            if operation.returned is None:
+                operation.returned, operation.answer = step, answer
+
+    def lost(self) -> None:
+        """The process died: what was not durable never was."""
+        self._sent.clear()
+        self._answered.clear()

@@ -1,0 +1,96 @@
+"""A plan: all that decides a simulated run, as plain data. The same plan gives the same run."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from typing import Any, Final, Literal
+
+import attrs
+
+from durio.simulation.errors import UnusableReplay
+from durio.storage import When
+
+Kind = Literal["call", "signal", "start", "event", "terminate", "suspend", "resume"]
+
+FORMAT: Final = 1
+
+
+@attrs.frozen
+class Request:
+    """What a client will ask: of whom, for what, with which input (JSON text, empty for none)."""
+
+    client: int
+    kind: Kind
+    target: str
+    name: str = ""
+    input: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        shown = self.input if len(self.input) <= 60 else self.input[:60] + "…"
+        if self.kind in ("call", "signal"):
+            return f"{self.kind} {self.target} {self.name}({shown})"
+        options = "".join(f", {name}={value!r}" for name, value in self.options)
+        if self.kind == "start":
+            return f"start {self.name}({shown}) as {self.target!r}{options}"
+        if self.kind == "event":
+            return f"raise event {self.name!r}({shown}) for {self.target!r}"
+        return f"{self.kind} {self.target!r}"
+
+
+@attrs.frozen(repr=False)
+class Plan:
+    """What clients ask, and the choices of one run.
+
+    `schedule`: at each step which of the enabled steps comes next, modulo their number; 0, the default, when the list
+    has ended. `crashes`: the numbers of commits at which the process dies, before or after they are durable.
+    `duplicates`: the numbers of the activity results that come twice. `retries`: the numbers of the requests that are
+    sent again while they wait. `abandoned`: those that are not sent again after a crash. `jumps`: by how many seconds
+    the wall clock jumps before a step. `evict`: whether actors leave memory after every commit.
+    """
+
+    requests: tuple[Request, ...] = ()
+    schedule: tuple[int, ...] = ()
+    crashes: tuple[tuple[int, When], ...] = ()
+    duplicates: tuple[int, ...] = ()
+    retries: tuple[int, ...] = ()
+    abandoned: tuple[int, ...] = ()
+    jumps: tuple[tuple[int, float], ...] = ()
+    evict: bool = False
+
+    def __repr__(self) -> str:
+        return f"Plan.decode({self.encode()!r})"
+
+    def encode(self) -> str:
+        """The plan as one word, for `--sim-replay` and `Sim.replay`."""
+        rows = [[r.client, r.kind, r.target, r.name, r.input, [list(o) for o in r.options]] for r in self.requests]
+        facts = attrs.asdict(self, recurse=False) | {"requests": rows}
+        data = json.dumps([FORMAT, *facts.values()], separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Plan:
+        """The plan that `encode` gave. Raises `UnusableReplay`."""
+        try:
+            data = zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            form, rows, schedule, crashes, duplicates, retries, abandoned, jumps, evict = json.loads(data)
+            if form != FORMAT:
+                raise UnusableReplay(text, f"its format is {form}, this version reads {FORMAT}")
+            requests = tuple(Request(c, k, t, n, i, tuple((a, b) for a, b in o)) for c, k, t, n, i, o in rows)
+            return cls(
+                requests,
+                tuple(schedule),
+                tuple((commit, when) for commit, when in crashes),
+                tuple(duplicates),
+                tuple(retries),
+                tuple(abandoned),
+                tuple((step, seconds) for step, seconds in jumps),
+                bool(evict),
+            )
+        except (binascii.Error, zlib.error, ValueError, TypeError, UnicodeError) as error:
+            if isinstance(error, UnusableReplay):
+                raise
+            raise UnusableReplay(text, f"it cannot be read ({error})") from None

@@ -1,0 +1,243 @@
+"""One life of the hub's process: the production kernel, driven by hand, until it crashes or the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from durio.entities import EntityKind, Kernel, Message
+from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
+from durio.entities.entity import Outcome
+from durio.entities.kernel import REQUEST_TOKEN
+from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, REQUEST_DEDUPE_S
+from durio.entities.operations import OperationRunner
+from durio.orchestration import App
+from durio.orchestration.activities import ActivityRunner
+from durio.orchestration.hub import HubDirectory
+from durio.orchestration.kind import InstanceKind
+from durio.simulation.clocks import SimClock, SimEnv
+from durio.simulation.operations import OperationLog
+from durio.simulation.reality import Reality
+from durio.simulation.tasks import Tasks
+from durio.simulation.trace import Trace
+from durio.simulation.watching import WatchedEntities, WatchedInstances
+from durio.storage import Store
+
+_IDLE_US: Final = int(IDLE_S * 1_000_000)
+_FORGET_US: Final = 60_000_000
+
+
+@attrs.frozen
+class Completion:
+    """The result of an activity, on its way to its instance."""
+
+    number: int
+    key: bytes
+    address: str
+    message: Message
+    again: bool = False
+
+    def __str__(self) -> str:
+        twice = ", a second time" if self.again else ""
+        return f"of {self.address}: {_shown(self.message)}{twice}"
+
+
+@attrs.frozen
+class Parts:
+    """What a simulated process is made of: the production parts, unless a test puts wrong ones in their place."""
+
+    kernel: Callable[..., Kernel] = Kernel
+    entities: Callable[..., EntityKind] = EntityKind
+    instances: Callable[..., InstanceKind] = InstanceKind
+    activities: Callable[..., ActivityRunner] = ActivityRunner
+
+
+@attrs.define(eq=False)
+class Surroundings:
+    """What outlives a process: time, the trace, what was asked of entities."""
+
+    app: App
+    parts: Parts
+    clock: SimClock = attrs.Factory(SimClock)
+    trace: Trace = attrs.Factory(Trace)
+    log: OperationLog = attrs.Factory(OperationLog)
+    reality: Reality = attrs.field(init=False)
+    evict: bool = False
+    completions: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.reality = Reality(self.clock)
+
+
+class Process:
+    """A process that owns the hub.
+
+    Guarantees: outputs leave when `land` has committed their batch, and not before (G5); after `kill` nothing of it
+    has any effect.
+    """
+
+    def __init__(self, store: Store, around: Surroundings, hear: Callable[[object, Any], None]) -> None:
+        self.store = store
+        self.env = SimEnv(around.clock)
+        self.env.begin(store.epoch)
+        self.tasks = Tasks(around.clock)
+        self.completions: list[Completion] = []
+        self.in_flight: Batch | None = None
+        self.dead = False
+        self._around = around
+        self._hear = hear
+        self._listening: dict[object, list[Callable[[Any], None]]] = {}
+        self._tokens = 0
+        self._forgot_us = around.clock.wall_us
+        app, parts = around.app, around.parts
+        directory = HubDirectory(app.registry, self.env)
+        entities = parts.entities(app.registry.entities, app.payloads, directory)
+        instances = parts.instances(app.registry, app.payloads, directory)
+        self.entities = entities
+        self.kernel = parts.kernel(
+            store,
+            WatchedEntities(entities, around.trace, around.log, self._batch),
+            WatchedInstances(instances, around.trace, around.log, self._batch, app=app, reality=around.reality),
+            self.env.now_us,
+            activations_max=0 if around.evict else ACTIVATIONS_MAX,
+            dedupe_s=REQUEST_DEDUPE_S,
+        )
+        self.activities = parts.activities(app.registry, app.payloads, self.env)
+        self.activities.report_to(self)
+        self.operations = OperationRunner(self.kernel, entities, self.env, self)
+
+    # What comes in
+
+    def token(self, request_id: str | None) -> str:
+        if request_id is not None:
+            return REQUEST_TOKEN + request_id
+        self._tokens += 1
+        return f"c{self.store.epoch}.{self._tokens}"
+
+    def take_in(
+        self, address: str, message: Message, token: str, *, lane: int, tell: bool, digest: bytes, due_us: int | None
+    ) -> None:
+        """Take a client's message in. Raises why it is refused at once."""
+        if self.kernel.admit(address, token, digest):
+            self.kernel.submit(address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
+
+    def listen(self, key: object, hear: Callable[[Any], None]) -> None:
+        self._listening.setdefault(key, []).append(hear)
+
+    def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """An activity ended: its result is on its way."""
+        if not self.dead:
+            self._around.completions += 1
+            completion = Completion(self._around.completions, key, address, message)
+            self._around.trace.note(f"result {completion}")
+            self.completions.append(completion)
+
+    def operation_done(self, offer: Offer, outcome: Outcome) -> None:
+        """An `async def` operation ended."""
+        if not self.dead:
+            self.kernel.settle_offer(offer.address, offer.number, [outcome])
+
+    def deliver(self, completion: Completion) -> None:
+        """A result arrives."""
+        self.completions.remove(completion)
+        self.kernel.job_done(completion.key, completion.address, completion.message)
+
+    # Commits
+
+    @property
+    def commits(self) -> bool:
+        """Whether there is something to commit."""
+        return self.in_flight is not None or bool(self.kernel.view.filling)
+
+    def seal(self) -> None:
+        """Close the batch that fills: it is on its way to the disk."""
+        self.in_flight = self.kernel.seal()
+
+    def land(self) -> None:
+        """The batch in flight becomes durable, and its outputs leave."""
+        batch, self.in_flight = self.in_flight, None
+        assert batch is not None, "sealed"
+        writes = batch.seal()
+        if writes.changes:
+            self.store.commit(writes)
+        outputs = self.kernel.committed(batch)
+        self._around.log.durable(batch.number)
+        for output in outputs:
+            self.release(output)
+        self.kernel.tombstones.sweep()
+        self.kernel.collect(_IDLE_US)
+
+    def write(self) -> None:
+        """The batch in flight becomes durable, and nobody hears of it: the process dies right behind it."""
+        assert self.in_flight is not None, "sealed"
+        writes = self.in_flight.seal()
+        if writes.changes:
+            self.store.commit(writes)
+        self._around.log.durable(self.in_flight.number)
+
+    def release(self, output: Output) -> None:
+        """An output leaves."""
+        if isinstance(output, Reply):
+            self._tell(output.token, output.answer)
+        elif isinstance(output, StartJob):
+            self.activities.start(output.key, output.job, self.tasks.nursery)
+        elif isinstance(output, CancelJob):
+            self.activities.cancel(output.key)
+        elif isinstance(output, Ended):
+            self._tell((output.address, output.life), output.last)
+        else:
+            self.operations.start(output, self.tasks.nursery)
+
+    # Time
+
+    @property
+    def next_moment_us(self) -> int | None:
+        """In how many microseconds something is due; None if nothing is."""
+        clock, moments = self._around.clock, list[int]()
+        due_us = self.kernel.timers.next_due_us
+        if due_us is not None:
+            moments.append(max(0, due_us - clock.wall_us))
+        deadline_s = self.tasks.next_deadline_s
+        if deadline_s is not None:
+            deadline_us = round(deadline_s * 1_000_000)
+            deadline_us += deadline_us / 1_000_000 < deadline_s  # Trio compares as it is, not as it is rounded
+            moments.append(max(0, deadline_us - clock.passed_us))
+        return min(moments, default=None)
+
+    def fire_due(self) -> int:
+        """Time has passed: what is due becomes messages; returns how many."""
+        self.tasks.wake_due()
+        now_us = self._around.clock.wall_us
+        fired = self.kernel.fire_due(now_us)
+        if abs(now_us - self._forgot_us) >= _FORGET_US:
+            self.kernel.requests.forget(now_us)
+            self._forgot_us = now_us
+        return fired
+
+    # The end
+
+    def kill(self) -> None:
+        """The process dies: nothing that was not durable has happened."""
+        self.dead = True
+        self._around.log.lost()
+        self.completions.clear()
+        self.tasks.close()
+        self.kernel.close()
+        self.store.close()
+
+    def _tell(self, key: object, value: Any) -> None:
+        for hear in self._listening.pop(key, ()):
+            hear(value)
+        self._hear(key, value)
+
+    def _batch(self) -> int:
+        return self.kernel.view.filling.number
+
+
+def _shown(message: Message) -> str:
+    failure, result = getattr(message, "failure", None), getattr(message, "result", None)
+    if failure is not None:
+        return f"{failure.type}: {failure.message}"
+    return "null" if result is None else result.decode()

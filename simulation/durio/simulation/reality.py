@@ -1,0 +1,86 @@
+"""Keeps the real world out: inside a simulation time and randomness are virtual, threads and sockets refused."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+import trio
+
+from durio.simulation.clocks import SimClock
+from durio.simulation.errors import NotSimulated
+
+_REPLAY_SHIFT_US: Final = 90_061_000_001
+"""A replay happens at another time: by 25 hours, a minute, a second and a microsecond."""
+
+
+class Reality:
+    """Virtual stand-ins for what `time`, `random` and `os.urandom` give.
+
+    Guarantees: two runs of one plan see the same times and random numbers; a replay sees others, so code that uses
+    them in an orchestrator shows. Not covered: `datetime.now()`, names imported from these modules, `id()`, files.
+    """
+
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+        self._random = random.Random(0)
+        self._shift_us = 0
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """While the block runs the process sees the virtual world."""
+        kept = [(owner, name, getattr(owner, name)) for owner, name, _ in self._stand_ins()]
+        state = random.getstate()
+        for owner, name, stand_in in self._stand_ins():
+            setattr(owner, name, stand_in)
+        random.seed(0)
+        try:
+            yield
+        finally:
+            for owner, name, real in kept:
+                setattr(owner, name, real)
+            random.setstate(state)
+
+    @contextmanager
+    def shifted(self) -> Iterator[None]:
+        """While the block runs it is another time, and the dice fall differently: a replay happens later."""
+        state = random.getstate()
+        self._shift_us = _REPLAY_SHIFT_US
+        random.seed(1)
+        try:
+            yield
+        finally:
+            self._shift_us = 0
+            random.setstate(state)
+
+    def _stand_ins(self) -> tuple[tuple[Any, str, Any], ...]:
+        return (
+            (time, "time", lambda: self._now_us() / 1_000_000),
+            (time, "time_ns", lambda: self._now_us() * 1000),
+            (time, "sleep", _refuse_sleep),
+            (os, "urandom", self._random.randbytes),
+            (threading.Thread, "start", _refuse_thread),
+            (trio.to_thread, "run_sync", _refuse_thread),
+            (socket.socket, "connect", _refuse_socket),
+        )
+
+    def _now_us(self) -> int:
+        return self._clock.wall_us + self._shift_us
+
+
+def _refuse_sleep(*_: object) -> NoReturn:
+    raise NotSimulated("time.sleep was called", "use `await trio.sleep` in an async activity")
+
+
+def _refuse_thread(*_: object, **__: object) -> NoReturn:
+    raise NotSimulated("a thread was started", "give a fake: simulate(..., activities={your_activity: fake})")
+
+
+def _refuse_socket(*_: object) -> NoReturn:
+    raise NotSimulated("a socket was connected", "give a fake: simulate(..., activities={your_activity: fake})")

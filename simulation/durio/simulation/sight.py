@@ -1,0 +1,184 @@
+"""Sight: what tests can see of a simulated hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar, overload
+
+from durio.entities import STATE, EntityId, View, from_us, is_entity
+from durio.entities import keys as entity_keys
+from durio.orchestration import DurableOrchestrationStatus
+from durio.orchestration.history import HistoryEvent
+from durio.orchestration.instance import Decoders, load, read_history
+from durio.orchestration.records import ALIVE
+from durio.simulation.asking import Ask, entity_name
+from durio.simulation.linearizability import Linearizability
+from durio.simulation.model import judge
+from durio.simulation.operations import EntityOperation
+from durio.simulation.process import Process, Surroundings
+from durio.simulation.subject import Subject
+from durio.simulation.trace import Trace
+from durio.simulation.world import Call, World
+
+T = TypeVar("T")
+
+
+class Sight:
+    """The half of a simulation that looks and changes nothing. It sees the last commit, as a client does."""
+
+    def __init__(self, subject: Subject, around: Surroundings, world: World) -> None:
+        self._subject = subject
+        self._around = around
+        self._world = world
+        self._effects = subject.effects.happened
+        self._decoders = Decoders()
+
+    @overload
+    def state(self, entity: type[T], key: str = ...) -> T: ...
+    @overload
+    def state(self, entity: str | Callable[..., Any], key: str = ...) -> Any: ...
+    def state(self, entity: Any, key: str = "k") -> Any:
+        """The state of an entity at the last commit. One that does not exist has the state that it begins with."""
+        app = self._subject.app
+        name = entity_name(app, Ask("call", "", entity=entity))
+        data = self._process.store.get(entity_keys.actor(str(EntityId(name, key))) + STATE)
+        if data is None:
+            return entity() if isinstance(entity, type) else None
+        state = self._process.entities.decode_row(data).state
+        return app.payloads.decode(state, entity if isinstance(entity, type) else Any, f"state of {name!r}")
+
+    def exists(self, entity: type | str | Callable[..., Any], key: str = "k") -> bool:
+        """Whether an entity exists at the last commit."""
+        name = entity_name(self._subject.app, Ask("call", "", entity=entity))
+        return self._process.store.get(entity_keys.actor(str(EntityId(name, key))) + STATE) is not None
+
+    def status(self, instance_id: str) -> DurableOrchestrationStatus:
+        """The status of an instance at the last commit; falsy if there is none."""
+        coroutine = self._world.client.get_status(instance_id)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            found: DurableOrchestrationStatus = stop.value
+            return found
+        raise AssertionError("reading a status waits for nothing")
+
+    def history(self, instance_id: str) -> list[HistoryEvent]:
+        """The history of an instance's current execution at the last commit."""
+        instance = load(View(self._process.store), instance_id, self._decoders)
+        return [event for part in read_history(instance, self._decoders) for event in part]
+
+    @property
+    def instances(self) -> dict[str, DurableOrchestrationStatus]:
+        """Every instance at the last commit, by id."""
+        return {address: self.status(address) for address in self._addresses() if not is_entity(address)}
+
+    @property
+    def results(self) -> tuple[Call, ...]:
+        """Everything that clients asked, and how it went, in the order of the plan."""
+        return tuple(self._world.calls)
+
+    def effects(self, activity: str | Callable[..., Any]) -> list[Any]:
+        """The inputs of all runs of an activity, in order, over all crashes: what happened to the world outside."""
+        name = self._subject.app.registry.activity(activity).name
+        return [value for happened, value in self._effects if happened == name]
+
+    def linearizable(self, *entities: type | str | Callable[..., Any]) -> Linearizability:
+        """Whether all that was asked of each entity could have happened one after the other, at one moment each.
+
+        The model is the entity's own code, run sequentially. Without `entities` all of them are looked at.
+        """
+        app = self._subject.app
+        names = {entity_name(app, Ask("call", "", entity=entity)) for entity in entities}
+        by_entity: dict[str, list[EntityOperation]] = {}
+        for operation in self.operations:
+            if not names or EntityId.parse(operation.entity).name in names:
+                by_entity.setdefault(operation.entity, []).append(operation)
+        for entity, operations in by_entity.items():
+            verdict = judge(app, entity, operations, at_rest=self.at_rest)
+            if not verdict:
+                return verdict
+        return Linearizability()
+
+    @property
+    def operations(self) -> list[EntityOperation]:
+        """All that was asked of entities: by clients, orchestrations and other entities."""
+        found = list(self._around.log)
+        for asked in self._world.calls:
+            request = asked.request
+            if request is None or request.kind not in ("call", "signal") or asked.sent == 0:
+                continue
+            if asked.error is not None and not asked.answers:
+                continue  # refused before it was taken in
+            data = request.input.encode() if request.input else None
+            operation = EntityOperation(
+                request.target, request.name, data, f"client {asked.client}", asked.invoked, asked.invoked_us
+            )
+            operation.one_way = request.kind == "signal"
+            operation.returned = asked.returned
+            operation.answer = asked.answers[0] if asked.answers and request.kind == "call" else None
+            found.append(operation)
+        return found
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self._world.enabled()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do, every client has its answer, and every instance has ended."""
+        return self.at_rest and not self.deadlocked
+
+    @property
+    def deadlocked(self) -> list[str]:
+        """What waits for ever: the instances and the requests that nothing can help any more. Empty while it runs."""
+        if not self.at_rest:
+            return []
+        stuck = [address for address in self._addresses() if self._alive(address)]
+        return stuck + [str(asked) for asked in self._world.calls if asked.pending and not asked.lost]
+
+    @property
+    def trace(self) -> Trace:
+        """What happened, step by step; `str(sim.trace)` is for people."""
+        return self._around.trace
+
+    @property
+    def now(self) -> datetime:
+        """The wall clock of the simulation."""
+        return from_us(self._around.clock.wall_us)
+
+    @property
+    def commits(self) -> int:
+        """How many commits there were."""
+        return self._world.commits
+
+    @property
+    def crashes(self) -> int:
+        """How often the process died."""
+        return self._world.crashes
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """At each choice of the schedule: how many steps were enabled."""
+        return tuple(self._world.widths)
+
+    @property
+    def _process(self) -> Process:
+        if self._world.process is None:  # the one step that is enabled opens the hub again
+            with self._around.reality.replaced():
+                self._world.step()
+        assert self._world.process is not None, "a restart is the only step then"
+        return self._world.process
+
+    def _addresses(self) -> list[str]:
+        store = self._process.store
+        found: list[str] = []
+        start, stop = entity_keys.ACTOR, entity_keys.stop_of(entity_keys.ACTOR)
+        while rows := store.scan(start, stop, limit=1):
+            found.append(entity_keys.address_of(rows[0][0]))
+            start = entity_keys.stop_of(entity_keys.actor(found[-1]))
+        return found
+
+    def _alive(self, address: str) -> bool:
+        return not is_entity(address) and self.status(address).runtime_status in (*ALIVE, "Suspended")

@@ -1,0 +1,151 @@
+"""Trio tasks of the code under test, run one step at a time (layer two: what user code does between two awaits)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import trio
+from outcome import Error, Outcome
+
+# Private to Trio, and the only way to run one task and not its neighbours; a test pins it.
+from trio._core._run import GLOBAL_RUN_CONTEXT
+
+from durio.simulation.clocks import SimClock
+
+_TICKS_MAX: Final = 10_000
+
+
+@attrs.define(eq=False)
+class SimTask:
+    """A task of the code under test that could go on."""
+
+    number: int
+    task: trio.lowlevel.Task
+
+    @property
+    def name(self) -> str:
+        """What runs in it."""
+        return self.task.name
+
+
+class _Holding(trio.abc.Instrument):
+    """Numbers tasks in the order in which they were spawned, and takes those that could go on out of Trio's queue."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[trio.lowlevel.Task, int] = {}
+        self.ready: dict[trio.lowlevel.Task, SimTask] = {}
+        self.holding = False
+        self._spawned = 0
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self._spawned += 1
+        self.numbers[task] = self._spawned
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        if self.holding:
+            GLOBAL_RUN_CONTEXT.runner.runq.pop()  # Trio has just put it there
+            self.ready[task] = SimTask(self.numbers[task], task)
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        self.numbers.pop(task, None)
+
+
+class Tasks:
+    """A Trio loop that stands still between steps.
+
+    Guarantees: one call of `run` runs one task from one checkpoint to the next, and nobody else; time moves only with
+    the clock; the order of tasks is that in which they were spawned, in every run.
+    """
+
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+        self._ticks: deque[Callable[[], object]] = deque()
+        self._ended: list[Outcome[Any]] = []
+        self._nursery: trio.Nursery | None = None
+        self._held = _Holding()
+        self._own: frozenset[trio.lowlevel.Task] = frozenset()
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """Where tasks are started; the loop begins with the first one."""
+        if self._nursery is None:
+            self._begin()
+        assert self._nursery is not None, "begun"
+        return self._nursery
+
+    def runnable(self) -> list[SimTask]:
+        """The tasks that could go on, in the order in which they were spawned."""
+        if self._nursery is None:
+            return []
+        while own := [found for found in self._held.ready.values() if found.task in self._own]:
+            self._tick(own[:1])
+        self._check()
+        return sorted(self._held.ready.values(), key=lambda found: found.number)
+
+    def run(self, chosen: SimTask) -> None:
+        """Let one task go on to its next checkpoint."""
+        self._tick([chosen])
+        self._check()
+
+    @property
+    def next_deadline_s(self) -> float | None:
+        """When the next sleeping task is due, in Trio's time; None if none is."""
+        if self._nursery is None:
+            return None
+        left = trio.lowlevel.current_statistics().seconds_to_next_deadline
+        return None if left == float("inf") else self._clock.current_time() + left
+
+    def wake_due(self) -> None:
+        """Time has passed: tasks whose deadline has come can go on."""
+        if self._nursery is not None:
+            self._tick([])
+
+    def close(self) -> None:
+        """Cancel every task and let it clean up."""
+        if self._nursery is None:
+            return
+        self._nursery.cancel_scope.cancel()
+        self._nursery = None
+        self._held.holding = False
+        self._tick(list(self._held.ready.values()))
+        for _ in range(_TICKS_MAX):
+            if self._ended:
+                return
+            self._ticks.popleft()()
+        raise RuntimeError("a task under simulation swallows its cancellation in a loop")
+
+    def _begin(self) -> None:
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await trio.sleep_forever()
+
+        trio.lowlevel.start_guest_run(
+            main,
+            run_sync_soon_threadsafe=self._ticks.append,
+            done_callback=self._ended.append,
+            clock=self._clock,
+            instruments=[self._held],
+            host_uses_signal_set_wakeup_fd=True,
+            restrict_keyboard_interrupt_to_checkpoints=True,
+        )
+        for _ in range(_TICKS_MAX):
+            if self._nursery is not None and not GLOBAL_RUN_CONTEXT.runner.runq:
+                break
+            self._ticks.popleft()()
+        self._own = frozenset(self._held.numbers)
+        self._held.holding = True
+
+    def _tick(self, chosen: list[SimTask]) -> None:
+        for found in chosen:
+            del self._held.ready[found.task]
+            GLOBAL_RUN_CONTEXT.runner.runq.append(found.task)
+        self._ticks.popleft()()
+
+    def _check(self) -> None:
+        if self._ended and isinstance(self._ended[0], Error):
+            self._nursery = None
+            raise self._ended[0].error

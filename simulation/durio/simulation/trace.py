@@ -1,0 +1,49 @@
+"""The trace of a run: numbered steps, and under each what came of it."""
+
+from __future__ import annotations
+
+import attrs
+
+_WIDTH = 110
+
+
+@attrs.define(eq=False)
+class Step:
+    """One step that was chosen, and what came of it."""
+
+    number: int
+    kind: str
+    label: str
+    notes: list[str] = attrs.Factory(list)
+
+
+class Trace:
+    """What happened, in order. Two runs of one plan have equal text."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def step(self, kind: str, label: str) -> None:
+        """A step begins."""
+        self.steps.append(Step(len(self.steps) + 1, kind, label))
+
+    def note(self, text: str) -> None:
+        """Something came of the step that runs."""
+        if not self.steps:
+            self.step("open", "")
+        self.steps[-1].notes.append(text)
+
+    def lines(self) -> list[str]:
+        """The lines for people."""
+        lines: list[str] = []
+        for step in self.steps:
+            lines.append(_cut(f"{step.number:>4}  {step.kind:<9} {step.label}".rstrip()))
+            lines.extend(_cut(f"{'':>16}{note}") for note in step.notes)
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

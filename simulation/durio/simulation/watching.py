@@ -1,0 +1,191 @@
+"""Watches turns from beside the production code: writes the trace, and replays every turn of an orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from durio.entities import ActorKind, Failure, Mailbox, Message, Operation, Settlement, Taken, View
+from durio.entities.changes import Reply
+from durio.entities.entity import Outcome
+from durio.orchestration import App, NonDeterminismError
+from durio.orchestration.acceptance import Work
+from durio.orchestration.decision import Decision, End
+from durio.orchestration.execution import Execution
+from durio.orchestration.history import Action, HistoryEvent, Started, describe
+from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.orchestration.kind import InstanceKind
+from durio.simulation.operations import OperationLog, show
+from durio.simulation.reality import Reality
+from durio.simulation.trace import Trace
+
+
+class Watched:
+    """A kind of actors, watched. Turns are those of the kind inside: nothing is changed on the way."""
+
+    def __init__(self, kind: ActorKind, trace: Trace, log: OperationLog, batch: Callable[[], int]) -> None:
+        self._kind = kind
+        self._trace = trace
+        self._log = log
+        self._batch = batch
+
+    def decode(self, data: bytes) -> Message:
+        return self._kind.decode(data)
+
+    def load(self, view: View, address: str) -> Any:
+        return self._kind.load(view, address)
+
+    def prepare(self, actor: Any) -> bool:
+        return self._kind.prepare(actor)
+
+    def take(self, actor: Any, mailbox: Mailbox, messages_max: int) -> Taken[Any] | None:
+        return self._kind.take(actor, mailbox, messages_max)
+
+    def decide(self, actor: Any, taken: Taken[Any], now_us: int) -> Any:
+        return self._kind.decide(actor, taken, now_us)
+
+    def settle(self, actor: Any, taken: Taken[Any], decision: Any, settlement: Settlement) -> None:
+        self._kind.settle(actor, taken, decision, settlement)
+        batch, step = self._batch(), len(self._trace.steps)
+        self._log.taken(batch, step, settlement.address, taken.mails)
+        for address, _, message in settlement.sent:
+            if isinstance(message, Operation):
+                self._log.sent(batch, step, address, message)
+        decoder = msgspec.msgpack.Decoder(Operation)
+        for _, timer in settlement.timers:
+            if timer.address.startswith("@"):
+                self._log.sent(batch, step, timer.address, decoder.decode(timer.message))
+        self._tell(taken, decision, settlement)
+
+    def drop(self, actor: Any) -> None:
+        self._kind.drop(actor)
+
+    def _tell(self, taken: Taken[Any], decision: Any, settlement: Settlement) -> None:
+        raise NotImplementedError
+
+
+class WatchedEntities(Watched):
+    """Entities, watched."""
+
+    def _tell(self, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement) -> None:
+        for operation, outcome in zip(taken.work, decision, strict=True):
+            data = "" if operation.input is None else operation.input.decode()
+            failure = outcome.failure
+            result = f"{failure.type}: {failure.message}" if failure else (outcome.result or b"null").decode()
+            state = "-" if outcome.state is None else outcome.state.decode()
+            self._trace.note(f"{operation.name}({data}) -> {result}   state {state}")
+
+
+class WatchedInstances(Watched):
+    """Orchestration instances, watched: every turn is replayed from scratch, at another time of day.
+
+    Guarantee: when code asks for something else the second time, with other inputs or in another order, the turn
+    raises `NonDeterminismError` and shows both.
+    """
+
+    def __init__(
+        self,
+        kind: InstanceKind,
+        trace: Trace,
+        log: OperationLog,
+        batch: Callable[[], int],
+        *,
+        app: App,
+        reality: Reality,
+    ) -> None:
+        super().__init__(kind, trace, log, batch)
+        self._app = app
+        self._reality = reality
+        self._decoders = Decoders()
+
+    def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
+        decision: Decision | None = self._kind.decide(actor, taken, now_us)
+        work = taken.work
+        if decision is not None and work.entries and work.mode != "end":
+            with self._reality.shifted():
+                self._replay(actor, work, decision)
+        return decision
+
+    def _replay(self, actor: Instance, work: Work, decision: Decision) -> None:
+        live = work.execution or actor.execution
+        assert live is not None, "it has decided"
+        twin = Execution(actor.address, live.behaviour, self._app.registry, self._app.payloads, live.ancestors)
+        try:
+            if work.execution is None:
+                again = load(actor.view, actor.address, self._decoders)
+                for _ in twin.replay([event for part in read_history(again, self._decoders) for event in part]):
+                    pass
+            if twin.recorder.broken is not None:
+                raise twin.recorder.broken
+            twin.clock_us = work.clock_us
+            wanted: list[Action] = []
+            for entry in work.entries[: decision.consumed]:
+                twin.feed(entry)
+                wanted.extend(twin.recorder.actions)
+                twin.recorder.actions.clear()
+            self._compare(actor.address, decision, wanted, twin)
+        finally:
+            twin.drop()
+
+    def _compare(self, address: str, decision: Decision, wanted: list[Action], twin: Execution) -> None:
+        had = [action for _, action in decision.actions]
+        for number in range(max(len(had), len(wanted))):
+            first = had[number] if number < len(had) else None
+            second = wanted[number] if number < len(wanted) else None
+            if first != second:
+                raise NonDeterminismError(address, _shown(first), _shown(second), twin.line())
+        had_end, wanted_end = _told(decision.end), _told(twin.end)
+        if had_end != wanted_end:
+            raise NonDeterminismError(address, had_end, wanted_end, twin.line())
+        status = decision.custom_status if decision.status_set else None
+        if decision.status_set and status != twin.custom_status:
+            raise NonDeterminismError(
+                address, f"custom status {status!r}", f"custom status {twin.custom_status!r}", twin.line()
+            )
+
+    def _tell(self, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        work = taken.work
+        if work.verdict == "refuse":
+            self._trace.note("start refused")
+        elif work.verdict == "found":
+            self._trace.note("start: it runs already")
+        elif work.verdict == "replace":
+            self._trace.note("start: the life that goes on is replaced")
+        elif work.mode in ("refuse", "hold", "control"):
+            names = [type(message).__name__ for _, message in taken.mails]
+            self._trace.note(f"{', '.join(names) or 'nothing'}: {work.mode}")
+        entries = work.entries if decision is None else work.entries[: decision.consumed]
+        actions = [] if decision is None else decision.actions
+        for index, entry in enumerate(entries):
+            asked = [_shown(action) for number, action in actions if number == index]
+            self._trace.note(f"{_event(entry)}{' => ' if asked else ''}{', '.join(asked)}")
+        for output in settlement.outputs:
+            if isinstance(output, Reply) and output.answer.failure is not None:
+                self._trace.note(f"refused: {show(output.answer)}")
+        if decision is not None and decision.end is not None:
+            self._trace.note(_told(decision.end))
+
+
+def _told(end: End | None) -> str:
+    if end is None:
+        return "to go on"
+    data = f"{end.failure.type}: {end.failure.message}" if end.failure else (end.output or b"null").decode()
+    return f"{end.status}: {data}"
+
+
+def _shown(action: Action | None) -> str:
+    if action is None:
+        return "nothing"
+    data: bytes | None = getattr(action, "input", None)
+    return describe(action) + (f" with {data.decode()}" if data is not None else "")
+
+
+def _event(event: HistoryEvent) -> str:
+    if isinstance(event, Started):
+        return f"{event.name}({'' if event.input is None else event.input.decode()})"
+    result: bytes | None = getattr(event, "result", None) or getattr(event, "input", None)
+    failure: Failure | None = getattr(event, "failure", None)
+    shown = f" {failure.type}: {failure.message}" if failure else "" if result is None else f" {result.decode()}"
+    return describe(event) + shown
