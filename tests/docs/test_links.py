@@ -90,11 +90,11 @@ def test_index_names_every_page() -> None:
 
 
 def test_reading_list_is_complete() -> None:
-    """README's way through the source names every file of the three layers, each once."""
+    """README's way through the source names every file of the layers, each once."""
     linked = [target for _, target in links_of(PROJECT / "README.md") if "/durio/" in target]
     files = {
         str(path.relative_to(PROJECT))
-        for layer in ("storage", "entities", "orchestration")
+        for layer in ("storage", "entities", "orchestration", "simulation")
         for path in (PROJECT / layer).rglob("*.py")
         if path.name != "__init__.py"
     }

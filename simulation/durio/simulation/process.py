@@ -44,16 +44,6 @@ class Completion:
         return f"of {self.address}: {_shown(self.message)}{twice}"
 
 
-@attrs.frozen
-class Parts:
-    """What a simulated process is made of: the production parts, unless a test puts wrong ones in their place."""
-
-    kernel: Callable[..., Kernel] = Kernel
-    entities: Callable[..., EntityKind] = EntityKind
-    instances: Callable[..., InstanceKind] = InstanceKind
-    activities: Callable[..., ActivityRunner] = ActivityRunner
-
-
 @attrs.define(eq=False)
 class Surroundings:
     """What outlives a process: time, the trace, what was asked of entities."""
@@ -234,6 +224,17 @@ class Process:
 
     def _batch(self) -> int:
         return self.kernel.view.filling.number
+
+
+@attrs.frozen
+class Parts:
+    """What a simulated process is made of: the production parts, unless a test puts wrong ones in their place."""
+
+    kernel: Callable[..., Kernel] = Kernel
+    entities: Callable[..., EntityKind] = EntityKind
+    instances: Callable[..., InstanceKind] = InstanceKind
+    activities: Callable[..., ActivityRunner] = ActivityRunner
+    process: Callable[..., Process] = Process
 
 
 def _shown(message: Message) -> str:

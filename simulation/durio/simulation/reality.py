@@ -30,6 +30,7 @@ class Reality:
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
         self._random = random.Random(0)
+        self._dice = random.Random(0).getstate()
         self._shift_us = 0
 
     @contextmanager
@@ -39,10 +40,11 @@ class Reality:
         state = random.getstate()
         for owner, name, stand_in in self._stand_ins():
             setattr(owner, name, stand_in)
-        random.seed(0)
+        random.setstate(self._dice)
         try:
             yield
         finally:
+            self._dice = random.getstate()
             for owner, name, real in kept:
                 setattr(owner, name, real)
             random.setstate(state)

@@ -38,7 +38,9 @@ class Watched:
         return self._kind.load(view, address)
 
     def prepare(self, actor: Any) -> bool:
-        return self._kind.prepare(actor)
+        while not self._kind.prepare(actor):
+            pass  # a long replay gives way by the real clock: here that would be another schedule every time
+        return True
 
     def take(self, actor: Any, mailbox: Mailbox, messages_max: int) -> Taken[Any] | None:
         return self._kind.take(actor, mailbox, messages_max)

@@ -211,7 +211,7 @@ class World:
     # Inside
 
     def _start(self) -> None:
-        self.process = Process(self._open_store(), self.around, self._hear)
+        self.process = self.around.parts.process(self._open_store(), self.around, self._hear)
         self.client = Client(SimLink(self.process), self.around.app, self.process.entities)
         self._ahead = self._last_task = 0
 
