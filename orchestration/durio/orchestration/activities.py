@@ -130,7 +130,7 @@ class ActivityRunner:
 
     def _spawn(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
         """Start a task in the hub's context: what one activity sets there must not reach the next."""
-        name = f"activity {job.name} of {job.address}"
+        name = f"activity {job.name}#{job.action} of {job.address}"
         start = partial(nursery.start_soon, name=name)
         self._context.copy().run(start, self._run, key, job, activity, slots, nursery)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import trio
+import trio.testing
 
 from durio.entities import Answer, EntityId, EntityKind, Guard, Operation
 from durio.entities.entity import Entity
@@ -14,6 +15,7 @@ from durio.orchestration.hub import HubDirectory
 from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.linearizability import FOREVER, Interval, Linearizability, linearization
 from durio.simulation.operations import EntityOperation
+from durio.simulation.tasks import Apart
 
 
 class Model:
@@ -30,7 +32,9 @@ class Model:
         message = Operation(at_us=asked.at_us, name=asked.name, input=asked.input)
         actor = Entity(self._id, self._behaviour, state, Guard())
         if self._behaviour.is_async(asked.name):
-            outcome = trio.run(self._kind.run_async, actor, message, asked.at_us)
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            with Apart():
+                outcome = trio.run(self._kind.run_async, actor, message, asked.at_us, clock=clock)
         else:
             outcome = self._kind.run(actor, self._behaviour, message, state, asked.at_us)
         after = state if outcome.failure is not None else outcome.state

@@ -77,7 +77,10 @@ class OperationLog:
 
     def durable(self, batch: int) -> None:
         """A batch is on disk."""
-        self._operations.extend(self._sent.pop(batch, ()))
+        for operation in self._sent.pop(batch, ()):
+            if operation.one_way:
+                operation.returned = operation.invoked  # accepted: it will happen
+            self._operations.append(operation)
         for operation, step, answer in self._answered.pop(batch, ()):
             if operation.returned is None:
                 operation.returned, operation.answer = step, answer

@@ -64,6 +64,9 @@ class Plan:
     def __repr__(self) -> str:
         return f"Plan.decode({self.encode()!r})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # Hypothesis would print every field
+
     def encode(self) -> str:
         """The plan as one word, for `--sim-replay` and `Sim.replay`."""
         rows = [[r.client, r.kind, r.target, r.name, r.input, [list(o) for o in r.options]] for r in self.requests]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -20,7 +21,7 @@ from durio.orchestration.kind import InstanceKind
 from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.operations import OperationLog
 from durio.simulation.reality import Reality
-from durio.simulation.tasks import Tasks
+from durio.simulation.tasks import Apart, Tasks
 from durio.simulation.trace import Trace
 from durio.simulation.watching import WatchedEntities, WatchedInstances
 from durio.storage import Store
@@ -37,11 +38,12 @@ class Completion:
     key: bytes
     address: str
     message: Message
+    action: int
     again: bool = False
 
     def __str__(self) -> str:
         twice = ", a second time" if self.again else ""
-        return f"of {self.address}: {_shown(self.message)}{twice}"
+        return f"#{self.action} of {self.address}: {_shown(self.message)}{twice}"
 
 
 @attrs.define(eq=False)
@@ -57,8 +59,16 @@ class Surroundings:
     evict: bool = False
     completions: int = 0
 
+    _apart: Apart = attrs.Factory(Apart)
+
     def __attrs_post_init__(self) -> None:
         self.reality = Reality(self.clock)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """While the block runs this thread is in the simulated world."""
+        with self.reality.replaced(), self._apart:
+            yield
 
 
 class Process:
@@ -120,7 +130,7 @@ class Process:
         """An activity ended: its result is on its way."""
         if not self.dead:
             self._around.completions += 1
-            completion = Completion(self._around.completions, key, address, message)
+            completion = Completion(self._around.completions, key, address, message, getattr(message, "action", 0))
             self._around.trace.note(f"result {completion}")
             self.completions.append(completion)
 

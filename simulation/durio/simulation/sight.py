@@ -123,7 +123,8 @@ class Sight:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left to do."""
-        return not self._world.enabled()
+        with self._around.inside():
+            return not self._world.enabled()
 
     @property
     def settled(self) -> bool:
@@ -166,7 +167,7 @@ class Sight:
     @property
     def _process(self) -> Process:
         if self._world.process is None:  # the one step that is enabled opens the hub again
-            with self._around.reality.replaced():
+            with self._around.inside():
                 self._world.step()
         assert self._world.process is not None, "a restart is the only step then"
         return self._world.process

@@ -34,7 +34,7 @@ class Sim(Sight):
         disk = MemoryDisk("simulation")
         around = Surroundings(subject.app, subject.parts, evict=self.plan.evict)
         subject.effects.begin_run(around.trace.note, lambda: self._world.process is not None)
-        with around.reality.replaced():
+        with around.inside():
             world = World(around, open_store or (lambda: MemoryStore(disk)), self.plan)
         super().__init__(subject, around, world)
 
@@ -42,7 +42,7 @@ class Sim(Sight):
 
     def run(self, *, time: bool = True) -> None:
         """Take steps until nothing is left to do, or `steps_max` were taken. With `time=False` no time passes."""
-        with self._around.reality.replaced():
+        with self._around.inside():
             for _ in range(self._subject.steps_max):
                 steps = self._world.enabled() if not time else None
                 if steps is not None and (not steps or steps[0].kind == "time"):
@@ -52,22 +52,23 @@ class Sim(Sight):
 
     def step(self) -> bool:
         """Take one step, as the plan has it; False: nothing is left to do."""
-        with self._around.reality.replaced():
+        with self._around.inside():
             return self._world.step()
 
     def enabled(self) -> list[str]:
         """The steps that could come next, in a few words; the first one is the default."""
-        return [f"{step.kind} {step.label}" for step in self._world.enabled()]
+        with self._around.inside():
+            return [f"{step.kind} {step.label}" for step in self._world.enabled()]
 
     def choose(self, number: int) -> None:
         """Take one of the enabled steps."""
-        with self._around.reality.replaced():
+        with self._around.inside():
             self._world.take(self._world.enabled()[number])
 
     def crash(self) -> None:
         """The process dies: what was not committed never was. A new one starts with the next step."""
         self._around.trace.step("crash", "")
-        with self._around.reality.replaced():
+        with self._around.inside():
             self._world.crash()
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> None:
@@ -171,7 +172,7 @@ class Sim(Sight):
 
     def eventually(self, holds: Callable[[], object], within: int = 1_000) -> None:
         """Without any further crash or choice, `holds` must come true within so many steps."""
-        with self._around.reality.replaced():
+        with self._around.inside():
             self._world.calm()
             for _ in range(within):
                 if holds():
@@ -184,13 +185,13 @@ class Sim(Sight):
 
     def close(self) -> None:
         """The run is over: everything is given back."""
-        with self._around.reality.replaced():
+        with self._around.inside():
             self._world.close()
 
     # Inside
 
     def _answer(self, asked: Call, *, time: bool = False) -> Any:
-        with self._around.reality.replaced():
+        with self._around.inside():
             for _ in range(self._subject.steps_max):
                 steps = self._world.enabled()
                 if asked.returned is not None or not steps or (steps[0].kind == "time" and not time):
@@ -205,7 +206,7 @@ class Sim(Sight):
     def _pass(self, passed_us: int) -> None:
         if passed_us:
             self._around.trace.step("time", f"+{passed_us / 1_000_000:g} s")
-        with self._around.reality.replaced():
+        with self._around.inside():
             self._world.advance(passed_us)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import attrs
 import hypothesis
-from hypothesis.errors import HypothesisException, UnsatisfiedAssumption
+from hypothesis.errors import HypothesisException
 
 from durio.orchestration import App
 from durio.simulation.asking import Ask
@@ -29,9 +29,6 @@ from durio.simulation.twin import BETWEEN_RUNS, BETWEEN_SEEDS, Twin, compare, lo
 from durio.storage import LmdbStore, Store
 
 Check = Callable[[Sim], object]
-
-CONTROL_FLOW: Final = (HypothesisException, UnsatisfiedAssumption)
-"""What Hypothesis raises to steer: no finding, and nothing to be added to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,10 +85,11 @@ class Simulated:
                 if twin is not None:
                     compare(lines, twin.trace(plan), BETWEEN_SEEDS)
                 return Ran(sim.widths, sim.commits)
-            except CONTROL_FLOW:
-                raise
+            except HypothesisException:
+                raise  # it steers, and is no finding
             except Exception as error:
                 error.add_note(self.report(sim, plan))
+                stack.close()  # one run of a subject at a time
                 self._check_again(sim.trace.lines(), plan)
                 raise
 

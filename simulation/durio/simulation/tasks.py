@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -29,6 +30,34 @@ class SimTask:
     def name(self) -> str:
         """What runs in it."""
         return self.task.name
+
+
+class Apart:
+    """Keeps a Trio loop that stands still apart from all others in this thread: `with apart:` it is the current one.
+
+    Guarantee: outside of the block nothing of it is to be seen, so a simulation may run in a Trio program, and two of
+    them side by side.
+    """
+
+    def __init__(self) -> None:
+        self._mine: dict[str, Any] = {}
+        self._my_hooks: Any = (None, None)
+        self._outer: dict[str, Any] = {}
+        self._outer_hooks: Any = (None, None)
+
+    def __enter__(self) -> None:
+        run = GLOBAL_RUN_CONTEXT.__dict__
+        self._outer, self._outer_hooks = run.copy(), sys.get_asyncgen_hooks()
+        run.clear()
+        run.update(self._mine)
+        sys.set_asyncgen_hooks(*self._my_hooks)
+
+    def __exit__(self, *error: object) -> None:
+        run = GLOBAL_RUN_CONTEXT.__dict__
+        self._mine, self._my_hooks = run.copy(), sys.get_asyncgen_hooks()
+        run.clear()
+        run.update(self._outer)
+        sys.set_asyncgen_hooks(*self._outer_hooks)
 
 
 class _Holding(trio.abc.Instrument):

@@ -34,15 +34,15 @@ class Trace:
         self.steps[-1].notes.append(text)
 
     def lines(self) -> list[str]:
-        """The lines for people."""
+        """All of it, a line for each step and for each thing that came of it."""
         lines: list[str] = []
         for step in self.steps:
-            lines.append(_cut(f"{step.number:>4}  {step.kind:<9} {step.label}".rstrip()))
-            lines.extend(_cut(f"{'':>16}{note}") for note in step.notes)
+            lines.append(f"{step.number:>4}  {step.kind:<9} {step.label}".rstrip())
+            lines.extend(f"{'':>16}{note}" for note in step.notes)
         return lines
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join(map(_cut, self.lines()))
 
 
 def _cut(line: str) -> str:
