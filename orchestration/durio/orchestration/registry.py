@@ -76,6 +76,18 @@ class Activity(_Function):
 
     limit: int = ACTIVITY_LIMIT
     is_async: bool = True
+    stands_for: Activity | None = None
+    """Of a fake: the activity whose annotations say what it takes and gives."""
+
+    @property
+    def input_type(self) -> object:
+        """What the input is decoded as."""
+        return super().input_type if self.stands_for is None else self.stands_for.input_type
+
+    @property
+    def result_type(self) -> object:
+        """What the result is decoded as."""
+        return super().result_type if self.stands_for is None else self.stands_for.result_type
 
 
 class Registry:
@@ -168,7 +180,9 @@ class Registry:
             found = self.activity(which)
             only = Registry()
             only.add_activity(function, found.name, found.limit)
-            twin._activities[found.name] = only._activities[found.name]
+            fake = only._activities[found.name]
+            fake.stands_for = found
+            twin._activities[found.name] = fake
         return twin
 
     def exact_orchestration(self, name: str, version: str | None) -> Orchestration | None:

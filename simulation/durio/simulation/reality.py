@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import socket
@@ -67,6 +68,8 @@ class Reality:
             (time, "time_ns", lambda: self._now_us() * 1000),
             (time, "sleep", _refuse_sleep),
             (os, "urandom", self._random.randbytes),
+            (logging.getLogger("durio.entities"), "disabled", True),  # the trace says it all, once
+            (logging.getLogger("durio.orchestration"), "disabled", True),
             (threading.Thread, "start", _refuse_thread),
             (trio.to_thread, "run_sync", _refuse_thread),
             (socket.socket, "connect", _refuse_socket),

@@ -121,7 +121,7 @@ class WatchedInstances(Watched):
                     pass
             if twin.recorder.broken is not None:
                 raise twin.recorder.broken
-            twin.clock_us = work.clock_us
+            twin.clock_us, twin.is_replaying = work.clock_us, True
             wanted: list[Action] = []
             for entry in work.entries[: decision.consumed]:
                 twin.feed(entry)

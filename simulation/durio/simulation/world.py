@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -12,7 +13,8 @@ from durio.orchestration import Client
 from durio.simulation.link import SimLink, Waits
 from durio.simulation.operations import show
 from durio.simulation.plan import Plan, Request
-from durio.simulation.process import Process, Surroundings
+from durio.simulation.process import Completion, Process, Surroundings
+from durio.simulation.tasks import SimTask
 from durio.storage import Store, When
 
 AHEAD_MAX: Final = 32
@@ -65,7 +67,7 @@ class Enabled:
 
     kind: str
     label: str
-    take: Callable[[], None]
+    take: Callable[[], object]
 
 
 class Crashed(Exception):
@@ -138,7 +140,8 @@ class World:
             steps.insert(len(steps) if self._ahead < AHEAD_MAX else 0, commit)
             if process.in_flight is None:
                 steps.append(Enabled("seal", f"commit {self.commits + 1} is on its way", process.seal))
-        steps += [Enabled("result", str(c), lambda c=c: process.deliver(c)) for c in process.completions if c.again]  # type: ignore[misc]
+        late = [completion for completion in process.completions if completion.again]
+        steps += [Enabled("result", str(completion), partial(process.deliver, completion)) for completion in late]
         steps += self._passing(process)
         steps += [self._sending(call) for call in self._repeatable()]
         return steps
@@ -234,43 +237,41 @@ class World:
 
     def _sending(self, call: Call) -> Enabled:
         again = " again" if call.sent else ""
+        return Enabled(f"client {call.client}", f"{call}{again}", partial(self._send, call))
 
-        def send() -> None:
-            if call.sent and not call.lost:
-                self._retried.add(call.number)
-            if call.sent == 0:
-                call.invoked, call.invoked_us = len(self.around.trace.steps), self.around.clock.wall_us
-            call.sent += 1
-            call.lost = False
-            self._drive(call, call.make(self.client, call.request_id), None)
-
-        return Enabled(f"client {call.client}", f"{call}{again}", send)
+    def _send(self, call: Call) -> None:
+        if call.sent and not call.lost:
+            self._retried.add(call.number)
+        if call.sent == 0:
+            call.invoked, call.invoked_us = len(self.around.trace.steps), self.around.clock.wall_us
+        call.sent += 1
+        call.lost = False
+        self._drive(call, call.make(self.client, call.request_id), None)
 
     def _doing(self, process: Process) -> Iterable[Enabled]:
+        """What the hub itself has to do, but for commits and time; the task that ran last goes on first."""
         for task in sorted(process.tasks.runnable(), key=lambda task: (task.number != self._last_task, task.number)):
-
-            def run(task: Any = task) -> None:
-                self._last_task = task.number
-                process.tasks.run(task)
-
-            yield Enabled("task", task.name, run)
+            yield Enabled("task", task.name, partial(self._run_task, process, task))
         for completion in process.completions:
             if not completion.again:
-
-                def deliver(completion: Any = completion) -> None:
-                    process.deliver(completion)
-                    if completion.number in self.plan.duplicates:
-                        process.completions.append(attrs.evolve(completion, again=True))
-
-                yield Enabled("result", str(completion), deliver)
+                yield Enabled("result", str(completion), partial(self._deliver, process, completion))
         for address in process.kernel.waiting:
-            yield Enabled("turn", address, lambda address=address: _turn(process, address))  # type: ignore[misc]
+            yield Enabled("turn", address, partial(process.kernel.run_turn, address))
 
     def _passing(self, process: Process) -> Iterable[Enabled]:
         wait_us = process.next_moment_us
         if wait_us is not None:
             label = f"+{wait_us / 1_000_000:g} s" if wait_us else "what is due fires"
-            yield Enabled("time", label, lambda: self.advance(wait_us))
+            yield Enabled("time", label, partial(self.advance, wait_us))
+
+    def _run_task(self, process: Process, task: SimTask) -> None:
+        self._last_task = task.number
+        process.tasks.run(task)
+
+    def _deliver(self, process: Process, completion: Completion) -> None:
+        process.deliver(completion)
+        if completion.number in self.plan.duplicates:
+            process.completions.append(attrs.evolve(completion, again=True))
 
     def _commit(self) -> None:
         process = self.process
@@ -319,10 +320,6 @@ class World:
             self.around.trace.note(
                 f"client {call.client} gets {shown if error is None else f'{type(error).__name__}: {error}'}"
             )
-
-
-def _turn(process: Process, address: str) -> None:
-    process.kernel.run_turn(address)
 
 
 def _ask(client: Client, request: Request, value: Any, request_id: str) -> Coroutine[Any, Any, Any]:
