@@ -133,9 +133,8 @@ class Execution:
         self.recorder.expected = expected
         self.feed(entry)
         if self.recorder.broken is None and expected:
-            self.recorder.differs(
-                describe(expected[0]), "to end here" if self.end is not None else "nothing more", self.line()
-            )
+            wanted = "nothing more" if self.end is None else f"to end here{self._why()}"
+            self.recorder.differs(describe(expected[0]), wanted, self.line())
         elif self.recorder.broken is None:
             self._replay_end(None if ended == "Terminated" else ended)
         if self.recorder.broken is not None:
@@ -145,8 +144,12 @@ class Execution:
         status = None if self.end is None else self.end.status
         if status != ended:
             expected = "no end yet" if ended is None else f"its end as {ended}"
-            actual = "to go on" if status is None else f"to end as {status}"
+            actual = "to go on" if status is None else f"to end as {status}{self._why()}"
             self.recorder.differs(expected, actual, self.line())
+
+    def _why(self) -> str:
+        failure = None if self.end is None else self.end.failure
+        return "" if failure is None else f" ({failure.type}: {failure.message})"
 
     # What the context asks for
 

@@ -121,8 +121,7 @@ class Registry:
     def add_activity(self, function: Callable[..., Any], name: str | None, limit: int | None) -> None:
         """Register an activity; at most `limit` of it run at a time. Raises `AlreadyRegistered`, `TypeError`."""
         name = check_text(name or function.__name__, "the name of an activity")
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"activity {name!r} must be a function or an async def, not a generator")
+        _check_activity(function, name)
         parameters = _parameters(function)
         if len(parameters) > 1:
             raise TypeError(
@@ -178,11 +177,12 @@ class Registry:
         twin._activities, twin._names = dict(self._activities), dict(self._names)
         for which, function in instead.items():
             found = self.activity(which)
-            only = Registry()
-            only.add_activity(function, found.name, found.limit)
-            fake = only._activities[found.name]
-            fake.stands_for = found
-            twin._activities[found.name] = fake
+            _check_activity(function, found.name)
+            parameter = found.parameter if _may_take_input(function) else None
+            is_async = inspect.iscoroutinefunction(function)
+            twin._activities[found.name] = Activity(
+                found.name, function, parameter, found.limit, is_async, stands_for=found
+            )
         return twin
 
     def exact_orchestration(self, name: str, version: str | None) -> Orchestration | None:
@@ -210,6 +210,18 @@ class Registry:
 
 def _shown(function: object) -> str:
     return getattr(function, "__name__", None) or repr(function)
+
+
+def _check_activity(function: Callable[..., Any], name: str) -> None:
+    if not callable(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"activity {name!r} must be a function or an async def, not a generator")
+
+
+def _may_take_input(function: Callable[..., Any]) -> bool:
+    """Whether a fake can be called with the input; a mock can."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.kind in kinds or p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

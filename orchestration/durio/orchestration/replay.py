@@ -14,7 +14,7 @@ from durio.orchestration.app import App
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
-from durio.storage import CorruptRecord, LmdbStore, Store
+from durio.storage import CorruptRecord, HubFolder, LmdbStore, NotAHub, Store
 
 CHECKED_WHEN_FINISHED = ("Completed",)
 """Of finished lives only these say what the code did: others were ended from outside, or by an error."""
@@ -49,9 +49,18 @@ def replay_histories(hub: str | os.PathLike[str] | Store, app: App, *, finished:
     """
     if not isinstance(app, App):
         raise TypeError(f"app is an App object, not {app!r}")
-    if isinstance(hub, str | os.PathLike) and not os.path.isdir(hub):
-        raise FileNotFoundError(f"no hub folder at {os.fspath(hub)!r}: replay_histories makes no new one")
-    store: Store = LmdbStore.open(hub) if isinstance(hub, str | os.PathLike) else hub
+    if isinstance(hub, str | os.PathLike):
+        if not os.path.isdir(hub):
+            raise FileNotFoundError(f"no hub folder at {os.fspath(hub)!r}: replay_histories makes no new one")
+        folder = HubFolder.at(hub)
+        folder.check()
+        if not folder.exists:
+            raise NotAHub(folder.path, "it is empty, and replay_histories makes no new one")
+        store: Store = LmdbStore.open(hub)
+    elif hasattr(hub, "scan"):
+        store = hub
+    else:
+        raise TypeError(f"hub is a path or a Store, not {hub!r}")
     try:
         return list(replay_all(View(store), app, finished=finished))
     finally:
@@ -68,7 +77,7 @@ def replay_all(view: View, app: App, *, finished: bool = False) -> Iterator[Repl
         except (CorruptRecord, msgspec.MsgspecError) as error:
             yield ReplayResult(address, "", None, "", 0, error)
             continue
-        if instance.head is None or instance.origin is None or instance.pending:
+        if instance.head is None or instance.origin is None:
             continue
         if instance.alive or (finished and instance.head.status in CHECKED_WHEN_FINISHED):
             yield replay_instance(instance, app, decoders)
@@ -97,13 +106,21 @@ def replay_instance(instance: Instance, app: App, decoders: Decoders) -> ReplayR
             error = unreadable
         finally:
             execution.drop()
-    return ReplayResult(instance.address, origin.name, origin.version, head.status, events, error)
+    status = "Suspended" if head.suspended and instance.alive else head.status
+    return ReplayResult(instance.address, origin.name, origin.version, status, events, error)
 
 
 def _instances(view: View) -> Iterator[str]:
     start, stop = entity_keys.ACTOR, entity_keys.stop_of(entity_keys.ACTOR)
-    while rows := view.scan(entity_keys.ACTOR, start, stop, 1):
-        address = entity_keys.address_of(rows[0][0])
+    while True:
+        try:
+            rows = view.scan(entity_keys.ACTOR, start, stop, 1)
+            if not rows:
+                return
+            key = rows[0][0]
+        except CorruptRecord as damaged:  # reading the instance will say so
+            key = damaged.key
+        address = entity_keys.address_of(key)
         if not is_entity(address):
             yield address
         start = entity_keys.stop_of(entity_keys.actor(address))

@@ -13,6 +13,7 @@ from durio.simulation.errors import (
     NotSimulated,
     SimulationError,
     TooManyRuns,
+    TwinFailed,
     Unanswered,
     UnusableReplay,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "SimulationError",
     "TooManyRuns",
     "Trace",
+    "TwinFailed",
     "Unanswered",
     "UnusableReplay",
     "call",

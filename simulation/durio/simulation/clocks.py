@@ -13,8 +13,8 @@ START_US: Final = 1_767_225_600_000_000
 """When every simulation begins: 2026-01-01, UTC."""
 
 
-class SimClock(trio.abc.Clock):
-    """Trio's clock, moved by hand. `wall_us` is the hub's clock: it follows, and may jump besides."""
+class SimClock:
+    """The time that has passed, moved by hand. `wall_us` is the hub's clock: it follows, and may jump besides."""
 
     def __init__(self) -> None:
         self.passed_us = 0
@@ -25,14 +25,9 @@ class SimClock(trio.abc.Clock):
         """The wall clock, UTC, in microseconds since 1970."""
         return START_US + self.passed_us + self.jumped_us
 
-    def start_clock(self) -> None:
-        return None
-
     def current_time(self) -> float:
+        """The seconds that have passed."""
         return self.passed_us / 1_000_000
-
-    def deadline_to_sleep_time(self, deadline: float) -> float:
-        return 0.0  # the simulation decides when time passes; Trio must never wait for it
 
 
 class SimEnv:

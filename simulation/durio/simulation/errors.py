@@ -70,6 +70,17 @@ class Unanswered(SimulationError, RuntimeError):
         return f"no answer for: {self.what}; nothing is left to do\n{self.trace}"
 
 
+class TwinFailed(SimulationError, RuntimeError):
+    """The process with another hash seed cannot run the test. Its module must be importable there as it is here."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the process with another hash seed failed; hash_seeds=False does without it. It said:\n{self.why}"
+
+
 class NotDeterministic(SimulationError, AssertionError):
     """The same choices gave another trace: the code under test depends on something that is not simulated."""
 

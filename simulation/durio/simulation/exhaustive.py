@@ -30,13 +30,18 @@ def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_
     """
     runs = 0
     commits = 0
+
+    def counted(chosen: Plan) -> Ran:
+        nonlocal runs
+        if runs == runs_max:
+            raise TooManyRuns(runs)
+        runs += 1
+        return run(chosen)
+
     for crashes in range(crashes_max + 1):
         for planned in _crashes(commits, crashes):
-            for ran in schedules(attrs.evolve(plan, crashes=planned), run, deviations_max):
+            for ran in schedules(attrs.evolve(plan, crashes=planned), counted, deviations_max):
                 commits = max(commits, ran.commits)
-                runs += 1
-                if runs >= runs_max:
-                    raise TooManyRuns(runs)
     return runs
 
 

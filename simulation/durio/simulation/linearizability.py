@@ -50,7 +50,9 @@ def linearization(
     def candidates(done: int) -> list[int]:
         left = [n for n in range(len(history)) if not done >> n & 1]
         horizon = min((history[n].end for n in left if history[n].required), default=FOREVER)
-        return sorted((n for n in left if history[n].begin <= horizon), key=lambda n: history[n].end)
+        latest = max((history[n].begin for n in range(len(history)) if done >> n & 1), default=-FOREVER)
+        fitting = (n for n in left if history[n].begin <= horizon and history[n].end >= latest)
+        return sorted(fitting, key=lambda n: history[n].end)
 
     frames = [(0, initial, iter(candidates(0)))]
     if not required:

@@ -31,6 +31,8 @@ class SimMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        if not isinstance(getattr(self, "app", None), App):
+            raise TypeError(f"{type(self).__name__} has no app: write `app = ...` in the class")
         subject = Subject(self.app, activities=self.activities, parts=self.parts, steps_max=STEPS_MAX)
         self.sim = Sim(subject)
 

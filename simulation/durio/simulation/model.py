@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import trio
-import trio.testing
+from typing import Any, Final
 
 from durio.entities import Answer, EntityId, EntityKind, Guard, Operation
 from durio.entities.entity import Entity
@@ -15,7 +12,10 @@ from durio.orchestration.hub import HubDirectory
 from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.linearizability import FOREVER, Interval, Linearizability, linearization
 from durio.simulation.operations import EntityOperation
-from durio.simulation.tasks import Apart
+from durio.simulation.tasks import run_alone
+
+_SENT: Final = 0.5
+"""Within a step all that is taken comes before all that is sent: who asks again has the answer already."""
 
 
 class Model:
@@ -32,9 +32,7 @@ class Model:
         message = Operation(at_us=asked.at_us, name=asked.name, input=asked.input)
         actor = Entity(self._id, self._behaviour, state, Guard())
         if self._behaviour.is_async(asked.name):
-            clock = trio.testing.MockClock(autojump_threshold=0)
-            with Apart():
-                outcome = trio.run(self._kind.run_async, actor, message, asked.at_us, clock=clock)
+            outcome = run_alone(self._kind.run_async, actor, message, asked.at_us)
         else:
             outcome = self._kind.run(actor, self._behaviour, message, state, asked.at_us)
         after = state if outcome.failure is not None else outcome.state
@@ -47,8 +45,10 @@ def judge(app: App, entity: str, operations: Iterable[EntityOperation], *, at_re
     history: list[Interval[EntityOperation, Answer]] = [
         Interval(
             operation,
-            operation.invoked,
-            FOREVER if operation.returned is None or operation.one_way else operation.returned,
+            operation.invoked + _SENT,
+            FOREVER
+            if operation.returned is None or operation.one_way
+            else max(operation.returned, operation.invoked + _SENT),
             None if operation.one_way else operation.answer,
             operation.answer is not None or (operation.one_way and at_rest and operation.returned is not None),
         )

@@ -9,6 +9,7 @@ import zlib
 from typing import Any, Final, Literal
 
 import attrs
+import msgspec
 
 from durio.simulation.errors import UnusableReplay
 from durio.storage import When
@@ -79,21 +80,46 @@ class Plan:
         """The plan that `encode` gave. Raises `UnusableReplay`."""
         try:
             data = zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            form, rows, schedule, crashes, duplicates, retries, abandoned, jumps, evict = json.loads(data)
+            form, *facts = json.loads(data)
             if form != FORMAT:
                 raise UnusableReplay(text, f"its format is {form}, this version reads {FORMAT}")
-            requests = tuple(Request(c, k, t, n, i, tuple((a, b) for a, b in o)) for c, k, t, n, i, o in rows)
-            return cls(
-                requests,
-                tuple(schedule),
-                tuple((commit, when) for commit, when in crashes),
-                tuple(duplicates),
-                tuple(retries),
-                tuple(abandoned),
-                tuple((step, seconds) for step, seconds in jumps),
-                bool(evict),
-            )
+            return msgspec.convert(facts, _Facts).plan()
         except (binascii.Error, zlib.error, ValueError, TypeError, UnicodeError) as error:
             if isinstance(error, UnusableReplay):
                 raise
             raise UnusableReplay(text, f"it cannot be read ({error})") from None
+
+
+class _Request(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    client: int
+    kind: Kind
+    target: str
+    name: str
+    input: str
+    options: list[tuple[str, Any]]
+
+
+class _Facts(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A plan as it is encoded; checks the kinds of all values."""
+
+    requests: list[_Request]
+    schedule: tuple[int, ...]
+    crashes: tuple[tuple[int, When], ...]
+    duplicates: tuple[int, ...]
+    retries: tuple[int, ...]
+    abandoned: tuple[int, ...]
+    jumps: tuple[tuple[int, float], ...]
+    evict: bool
+
+    def plan(self) -> Plan:
+        requests = tuple(Request(r.client, r.kind, r.target, r.name, r.input, tuple(r.options)) for r in self.requests)
+        return Plan(
+            requests,
+            self.schedule,
+            self.crashes,
+            self.duplicates,
+            self.retries,
+            self.abandoned,
+            self.jumps,
+            self.evict,
+        )

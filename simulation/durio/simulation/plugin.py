@@ -6,6 +6,7 @@ the marker `simulation` (on every test that `simulate` made, so `-m simulation` 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -33,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    options = Options(item.config.getoption("--sim-runs"), item.config.getoption("--sim-replay"))
+    options = Options(item.config.getoption("--sim-runs"), item.config.getoption("--sim-replay") or "")
     token = OPTIONS.set(options)
     try:
         return (yield)
@@ -59,7 +60,6 @@ def sim(request: pytest.FixtureRequest) -> Iterator[Sim]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"--sim-runs={text} must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give one of at least 1")
+    return int(text)

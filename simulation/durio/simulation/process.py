@@ -223,9 +223,11 @@ class Process:
         self.dead = True
         self._around.log.lost()
         self.completions.clear()
-        self.tasks.close()
-        self.kernel.close()
-        self.store.close()
+        self.kernel.close()  # before the tasks: what has not begun does not begin any more
+        try:
+            self.tasks.close()
+        finally:
+            self.store.close()
 
     def _tell(self, key: object, value: Any) -> None:
         for hear in self._listening.pop(key, ()):

@@ -21,6 +21,9 @@ _REPLAY_SHIFT_US: Final = 90_061_000_001
 """A replay happens at another time: by 25 hours, a minute, a second and a microsecond."""
 
 
+_FAKE: Final = "give a fake: simulate(..., activities={your_activity: fake})"
+
+
 class Reality:
     """Virtual stand-ins for what `time`, `random` and `os.urandom` give.
 
@@ -33,6 +36,12 @@ class Reality:
         self._random = random.Random(0)
         self._dice = random.Random(0).getstate()
         self._shift_us = 0
+        self._offence: NotSimulated | None = None
+
+    def check(self) -> None:
+        """Raise what was refused, even if the code under test has swallowed it."""
+        if self._offence is not None:
+            raise self._offence
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
@@ -66,26 +75,27 @@ class Reality:
         return (
             (time, "time", lambda: self._now_us() / 1_000_000),
             (time, "time_ns", lambda: self._now_us() * 1000),
-            (time, "sleep", _refuse_sleep),
+            (time, "sleep", self._refuse_sleep),
             (os, "urandom", self._random.randbytes),
             (logging.getLogger("durio.entities"), "disabled", True),  # the trace says it all, once
             (logging.getLogger("durio.orchestration"), "disabled", True),
-            (threading.Thread, "start", _refuse_thread),
-            (trio.to_thread, "run_sync", _refuse_thread),
-            (socket.socket, "connect", _refuse_socket),
+            (threading.Thread, "start", self._refuse_thread),
+            (trio.to_thread, "run_sync", self._refuse_thread),
+            (socket.socket, "connect", self._refuse_socket),
         )
 
     def _now_us(self) -> int:
         return self._clock.wall_us + self._shift_us
 
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        self._offence = self._offence or NotSimulated(what, instead)
+        raise self._offence
 
-def _refuse_sleep(*_: object) -> NoReturn:
-    raise NotSimulated("time.sleep was called", "use `await trio.sleep` in an async activity")
+    def _refuse_sleep(self, *_: object) -> NoReturn:
+        self._refuse("time.sleep was called", "use `await trio.sleep` in an async activity")
 
+    def _refuse_thread(self, *_: object, **__: object) -> NoReturn:
+        self._refuse("a thread was started", _FAKE)
 
-def _refuse_thread(*_: object, **__: object) -> NoReturn:
-    raise NotSimulated("a thread was started", "give a fake: simulate(..., activities={your_activity: fake})")
-
-
-def _refuse_socket(*_: object) -> NoReturn:
-    raise NotSimulated("a socket was connected", "give a fake: simulate(..., activities={your_activity: fake})")
+    def _refuse_socket(self, *_: object) -> NoReturn:
+        self._refuse("a socket was connected", _FAKE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ class Effects:
         """An activity runs. Raises `ProcessDied` in a process that is being killed."""
         if not self._alive():
             raise ProcessDied
-        self.happened.append((name, inputs[0] if inputs else None))
+        self.happened.append((name, copy.deepcopy(inputs[0]) if inputs else None))  # the activity may change it
         self._note(f"{name}({', '.join(map(repr, inputs))}) runs")
 
 
@@ -46,14 +46,12 @@ def recorded(app: App, fakes: Mapping[str | Callable[..., Any], Callable[..., An
 def _recording(name: str, function: Callable[..., Any], effects: Effects) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
 
-        @functools.wraps(function)
         async def run_async(*inputs: Any) -> Any:
             effects.begin(name, inputs)
             return await function(*inputs)
 
         return run_async
 
-    @functools.wraps(function)
     def run(*inputs: Any) -> Any:
         effects.begin(name, inputs)
         return function(*inputs)

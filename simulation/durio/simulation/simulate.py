@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,13 +20,14 @@ from durio.orchestration import App
 from durio.simulation.asking import Ask
 from durio.simulation.discovery import app_for
 from durio.simulation.drawing import Faults, fixed, plans
+from durio.simulation.errors import TwinFailed
 from durio.simulation.exhaustive import RUNS_MAX, Ran, search
 from durio.simulation.options import OPTIONS
 from durio.simulation.plan import Plan
 from durio.simulation.process import Parts
 from durio.simulation.sim import Sim
 from durio.simulation.subject import NO_FAKES, STEPS_MAX, Subject
-from durio.simulation.twin import BETWEEN_RUNS, BETWEEN_SEEDS, Twin, compare, looks_unordered
+from durio.simulation.twin import BETWEEN_RUNS, BETWEEN_SEEDS, Twin, compare, is_twin, looks_unordered
 from durio.storage import LmdbStore, Store
 
 Check = Callable[[Sim], object]
@@ -112,6 +114,8 @@ class Simulated:
     def run(self, given: Mapping[str, Any]) -> None:
         """Run the test: the one plan that the command line names, or all that Hypothesis or the search finds."""
         __tracebackhide__ = True
+        if is_twin():
+            raise TwinFailed("the module runs its simulations when it is imported: put that under `if __name__ == ...`")
         options, setup = OPTIONS.get(), self.setup
         if options.replay:
             self.check(Plan.decode(options.replay), given)
@@ -139,7 +143,8 @@ class Simulated:
             __tracebackhide__ = True
             self.check(plan, given, twin)
 
-        explore.__name__ = explore.__qualname__ = self.test.__qualname__
+        explore.__name__ = re.sub(r"\W+", "_", self.test.__qualname__)
+        explore.__qualname__ = self.test.__qualname__
         explore.__module__ = self.test.__module__
         settings = setup.settings or hypothesis.settings(deadline=None)
         # Which lines of durio ran explains nothing: the trace does.
@@ -162,7 +167,8 @@ class Simulated:
             started = [ask.what for ask in self.setup.asks if ask.kind == "start"]
             registry = self.setup.subject.app.registry
             functions = [registry.orchestration(what).function for what in started]
-            return "<locals>" not in self.test.__qualname__ and looks_unordered(functions)
+            importable = "<locals>" not in self.test.__qualname__ and self.test.__module__ != "__main__"
+            return importable and looks_unordered(functions)
         return self.setup.hash_seeds
 
     def _twin(self) -> Twin:
@@ -252,8 +258,12 @@ def _decorated(simulated: Simulated) -> SimulatedTest:
     """A function that pytest can call: without the `sim`, with the test's other fixtures."""
     test = simulated.test
     parameters = list(inspect.signature(test).parameters.values())
-    if not parameters:
-        raise TypeError(f"{test.__name__} takes the simulation as its first argument")
+    if inspect.iscoroutinefunction(test) or inspect.isgeneratorfunction(test) or inspect.isasyncgenfunction(test):
+        raise TypeError(f"{test.__name__} must be a plain function: the simulation has run when it is called")
+    if not parameters or parameters[0].name == "self":
+        raise TypeError(
+            f"{test.__name__} must be a function that takes the simulation as its first argument, no method"
+        )
 
     @functools.wraps(test)
     def run(**given: Any) -> None:

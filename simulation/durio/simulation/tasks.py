@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
@@ -13,8 +13,11 @@ from outcome import Error, Outcome
 
 # Private to Trio, and the only way to run one task and not its neighbours; a test pins it.
 from trio._core._run import GLOBAL_RUN_CONTEXT
+from trio.testing import MockClock
 
 from durio.simulation.clocks import SimClock
+
+T = TypeVar("T")
 
 _TICKS_MAX: Final = 10_000
 
@@ -82,6 +85,41 @@ class _Holding(trio.abc.Instrument):
         self.numbers.pop(task, None)
 
 
+def run_alone(call: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Run a coroutine function to its end in a loop of its own, whose time passes by itself. Raises what it raises."""
+    ticks: deque[Callable[[], object]] = deque()
+    ended: list[Outcome[T]] = []
+    with Apart():
+        trio.lowlevel.start_guest_run(
+            call,
+            *args,
+            run_sync_soon_threadsafe=ticks.append,
+            done_callback=ended.append,
+            clock=MockClock(autojump_threshold=0),
+            host_uses_signal_set_wakeup_fd=True,
+        )
+        while not ended:
+            ticks.popleft()()
+    return ended[0].unwrap()
+
+
+class _LoopClock(trio.abc.Clock):
+    """Follows the clock of the simulation. While a loop dies its time runs ahead, and nobody else's."""
+
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+        self.ahead_s = 0.0
+
+    def start_clock(self) -> None:
+        return None
+
+    def current_time(self) -> float:
+        return self._clock.current_time() + self.ahead_s
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return 0.0  # the simulation decides when time passes; Trio must never wait for it
+
+
 class Tasks:
     """A Trio loop that stands still between steps.
 
@@ -90,7 +128,7 @@ class Tasks:
     """
 
     def __init__(self, clock: SimClock) -> None:
-        self._clock = clock
+        self._clock = _LoopClock(clock)
         self._ticks: deque[Callable[[], object]] = deque()
         self._ended: list[Outcome[Any]] = []
         self._nursery: trio.Nursery | None = None
@@ -143,8 +181,12 @@ class Tasks:
         for _ in range(_TICKS_MAX):
             if self._ended:
                 return
+            if not GLOBAL_RUN_CONTEXT.runner.runq:  # somebody cleans up and sleeps meanwhile
+                left_s = trio.lowlevel.current_statistics().seconds_to_next_deadline
+                self._clock.ahead_s += 0.0 if left_s == float("inf") else max(left_s, 1e-6)
             self._ticks.popleft()()
-        raise RuntimeError("a task under simulation swallows its cancellation in a loop")
+        names = ", ".join(task.name for task in self._held.numbers if task not in self._own)
+        raise RuntimeError(f"{names} swallows its cancellation in a loop")
 
     def _begin(self) -> None:
         async def main() -> None:

@@ -13,16 +13,21 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, Final
 
-from durio.simulation.errors import NotDeterministic
+from durio.simulation.errors import NotDeterministic, TwinFailed
 from durio.simulation.plan import Plan
 
 _UNORDERED: Final = frozenset({"set", "frozenset", "hash"})
+_NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})  # an attribute called `set` is somebody's method
 _SET_OPERATIONS: Final = frozenset({"BUILD_SET", "SET_ADD", "SET_UPDATE"})
+
+_SERVING: Final = "DURIO_SIMULATION_TWIN"
+"""In the environment of the other process: it runs what it is sent, and no simulation by itself."""
 
 BETWEEN_SEEDS: Final = "two processes with different hash seeds"
 BETWEEN_RUNS: Final = "two runs"
@@ -32,6 +37,11 @@ def looks_unordered(functions: Iterable[Callable[..., Any]]) -> bool:
     """Whether one of them uses sets, so that what it does may come from the hash seed."""
     codes = [getattr(function, "__code__", None) for function in functions]
     return any(_uses_sets(code) for code in codes if code is not None)
+
+
+def is_twin() -> bool:
+    """Whether this is the other process."""
+    return _SERVING in os.environ
 
 
 def compare(first: Sequence[str], second: Sequence[str], between: str) -> None:
@@ -54,9 +64,9 @@ class Twin:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path, _SERVING: "1"},
         )
-        self._send(json.dumps({"module": module, "file": file, "name": name}))
+        self._ask(json.dumps({"module": module, "file": file, "name": name}))
 
     def __enter__(self) -> Twin:
         return self
@@ -68,28 +78,41 @@ class Twin:
 
     def trace(self, plan: Plan) -> list[str]:
         """The trace of a plan, over there."""
-        self._send(plan.encode())
-        assert self._process.stdout is not None, "a pipe"
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the other process has ended; its error is above")
-        lines: list[str] = json.loads(line)
-        return lines
+        return self._ask(plan.encode())
 
-    def _send(self, line: str) -> None:
-        assert self._process.stdin is not None, "a pipe"
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+    def _ask(self, line: str) -> list[str]:
+        assert self._process.stdin is not None and self._process.stdout is not None, "pipes"
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise TwinFailed("it has ended")
+        found: dict[str, Any] = json.loads(answer)
+        if "error" in found:
+            raise TwinFailed(found["error"])
+        lines: list[str] = found["lines"]
+        return lines
 
 
 def main() -> None:
     """Serve the process that started this one."""
-    found = json.loads(sys.stdin.readline())
-    module = _module(found["module"], found["file"])
-    test: Any = reduce(getattr, found["name"].split("."), module)
+    answers, sys.stdout = sys.stdout, sys.stderr  # the code under test may print
+    test: Any = None
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(test.simulated.trace(Plan.decode(line.strip()))) + "\n")
-        sys.stdout.flush()
+        try:
+            if test is None:
+                found = json.loads(line)
+                test = reduce(getattr, found["name"].split("."), _module(found["module"], found["file"]))
+                answer: dict[str, Any] = {"lines": []}
+            else:
+                answer = {"lines": test.simulated.trace(Plan.decode(line.strip()))}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 def _module(name: str, file: str) -> ModuleType:
@@ -109,10 +132,9 @@ def _module(name: str, file: str) -> ModuleType:
 
 
 def _uses_sets(code: CodeType) -> bool:
-    if not _UNORDERED.isdisjoint(code.co_names):
-        return True
-    if any(found.opname in _SET_OPERATIONS for found in dis.get_instructions(code)):
-        return True
+    for found in dis.get_instructions(code):
+        if found.opname in _SET_OPERATIONS or (found.opname in _NAMES and found.argval in _UNORDERED):
+            return True
     if any(isinstance(constant, frozenset) for constant in code.co_consts):  # a set of constants
         return True
     return any(_uses_sets(inner) for inner in code.co_consts if isinstance(inner, CodeType))

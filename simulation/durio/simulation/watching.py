@@ -113,7 +113,8 @@ class WatchedInstances(Watched):
     def _replay(self, actor: Instance, work: Work, decision: Decision) -> None:
         live = work.execution or actor.execution
         assert live is not None, "it has decided"
-        twin = Execution(actor.address, live.behaviour, self._app.registry, self._app.payloads, live.ancestors)
+        # Of the same make as the live one: what is compared is the user's code, not the kernel's.
+        twin = type(live)(actor.address, live.behaviour, self._app.registry, self._app.payloads, live.ancestors)
         try:
             if work.execution is None:
                 again = load(actor.view, actor.address, self._decoders)

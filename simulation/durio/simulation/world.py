@@ -171,6 +171,7 @@ class World:
             self._hand_out()
         except Crashed:
             return
+        self.around.reality.check()
         if chosen.kind == "commit":
             for check in self.after_commit:
                 check()

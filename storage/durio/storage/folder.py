@@ -49,6 +49,11 @@ class HubFolder:
         """Path of the folder that is the LMDB environment."""
         return os.path.join(self.path, _PARTITION)
 
+    @property
+    def exists(self) -> bool:
+        """Whether a hub is there, whole."""
+        return os.path.exists(os.path.join(self.path, _MARKER))
+
     def check(self, mount_table: str = "") -> None:
         """Refuse what cannot be a hub, changing nothing: a folder that is missing, empty or a hub is fine.
 
@@ -85,7 +90,7 @@ class HubFolder:
         """Create what a hub needs and does not have yet. Only for the owner, after `check`."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.partition)
-        if os.path.exists(os.path.join(self.path, _MARKER)):
+        if self.exists:
             return
         # The marker comes last: where it is, everything above it is durable.
         with contextlib.suppress(PermissionError):
