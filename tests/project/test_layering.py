@@ -109,6 +109,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "reality",
         "tasks",
         "operations",
+        "wording",
         "watching",
         "link",
         "process",

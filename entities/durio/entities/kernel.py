@@ -291,8 +291,8 @@ class Kernel:
             self._jobs.discard(output.key)
             fresh = output.key in batch.fresh
             batch.delete(keys.JOB, output.key)
+            batch.dropped.add(output.key)  # if it was to start with this batch, it does not
             if fresh:
-                batch.dropped.add(output.key)
                 return
         elif type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
             self.requests.answer(output.token[1:], output.answer)

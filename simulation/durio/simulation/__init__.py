@@ -22,12 +22,14 @@ from durio.simulation.machine import SimMachine
 from durio.simulation.operations import EntityOperation
 from durio.simulation.plan import Plan, Request
 from durio.simulation.process import Parts
+from durio.simulation.recording import ActivityRun
 from durio.simulation.sim import Sim, simulation
 from durio.simulation.simulate import simulate
 from durio.simulation.trace import Trace
 from durio.simulation.world import Call
 
 __all__ = [
+    "ActivityRun",
     "Ask",
     "Call",
     "EntityOperation",

@@ -100,8 +100,10 @@ def _strategy(value: object) -> st.SearchStrategy[Any]:
 def _facts(faults: Faults, calls_max: int) -> st.SearchStrategy[dict[str, Any]]:
     facts: dict[str, st.SearchStrategy[Any]] = {"schedule": _schedules()}
     if faults.crashes:
+        commit = st.one_of(st.integers(1, COMMITS_MAX // 3), st.integers(1, COMMITS_MAX))  # short runs have few
         when = st.sampled_from(["before", "after"])
-        facts["crashes"] = st.dictionaries(st.integers(1, COMMITS_MAX), when, max_size=faults.crashes).map(_sorted)
+        some = st.dictionaries(commit, when, min_size=1, max_size=faults.crashes)
+        facts["crashes"] = st.one_of(st.just({}), some, some).map(_sorted)
         if faults.abandoned:
             facts["abandoned"] = _numbers(0, calls_max - 1)
     if faults.duplicates:

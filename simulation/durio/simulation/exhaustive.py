@@ -28,10 +28,12 @@ def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_
 
     `run` raises what it finds. Raises `TooManyRuns`.
     """
+    __tracebackhide__ = True
     runs = 0
     commits = 0
 
     def counted(chosen: Plan) -> Ran:
+        __tracebackhide__ = True
         nonlocal runs
         if runs == runs_max:
             raise TooManyRuns(runs)
@@ -47,6 +49,7 @@ def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_
 
 def schedules(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int) -> Iterator[Ran]:
     """Depth first: the last choice that can be another one becomes the next one."""
+    __tracebackhide__ = True
     choices: list[int] = []
     while True:
         ran = run(attrs.evolve(plan, schedule=tuple(choices)))

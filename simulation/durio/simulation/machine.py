@@ -26,6 +26,7 @@ class SimMachine(RuleBasedStateMachine):
 
     app: ClassVar[App]
     activities: ClassVar[Mapping[str | Callable[..., Any], Callable[..., Any]]] = NO_FAKES
+    world: ClassVar[Callable[[], object] | None] = None
     parts: ClassVar[Parts | None] = None
     crashes_max: ClassVar[int] = 2
 
@@ -33,7 +34,9 @@ class SimMachine(RuleBasedStateMachine):
         super().__init__()
         if not isinstance(getattr(self, "app", None), App):
             raise TypeError(f"{type(self).__name__} has no app: write `app = ...` in the class")
-        subject = Subject(self.app, activities=self.activities, parts=self.parts, steps_max=STEPS_MAX)
+        subject = Subject(
+            self.app, activities=self.activities, world=type(self).world, parts=self.parts, steps_max=STEPS_MAX
+        )
         self.sim = Sim(subject)
 
     @precondition(lambda self: not self.sim.at_rest)

@@ -24,6 +24,7 @@ from durio.simulation.reality import Reality
 from durio.simulation.tasks import Apart, Tasks
 from durio.simulation.trace import Trace
 from durio.simulation.watching import WatchedEntities, WatchedInstances
+from durio.simulation.wording import failed, text
 from durio.storage import Store
 
 _IDLE_US: Final = int(IDLE_S * 1_000_000)
@@ -251,6 +252,4 @@ class Parts:
 
 def _shown(message: Message) -> str:
     failure, result = getattr(message, "failure", None), getattr(message, "result", None)
-    if failure is not None:
-        return f"{failure.type}: {failure.message}"
-    return "null" if result is None else result.decode()
+    return failed(failure) if failure is not None else text(result) or "null"

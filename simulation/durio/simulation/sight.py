@@ -17,6 +17,7 @@ from durio.simulation.linearizability import Linearizability
 from durio.simulation.model import judge
 from durio.simulation.operations import EntityOperation
 from durio.simulation.process import Process, Surroundings
+from durio.simulation.recording import ActivityRun
 from durio.simulation.subject import Subject
 from durio.simulation.trace import Trace
 from durio.simulation.world import Call, World
@@ -78,10 +79,22 @@ class Sight:
         """Everything that clients asked, and how it went, in the order of the plan."""
         return tuple(self._world.calls)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.trace.steps)} steps, {self.commits} commits, {self.crashes} crashes>"
+
+    @property
+    def world(self) -> Any:
+        """What `world=` made for this run."""
+        return self._subject.effects.world
+
     def effects(self, activity: str | Callable[..., Any]) -> list[Any]:
         """The inputs of all runs of an activity, in order, over all crashes: what happened to the world outside."""
+        return [run.input for run in self.runs(activity)]
+
+    def runs(self, activity: str | Callable[..., Any]) -> list[ActivityRun]:
+        """All runs of an activity, in order, over all crashes."""
         name = self._subject.app.registry.activity(activity).name
-        return [value for happened, value in self._effects if happened == name]
+        return [run for run in self._effects if run.name == name]
 
     def linearizable(self, *entities: type | str | Callable[..., Any]) -> Linearizability:
         """Whether all that was asked of each entity could have happened one after the other, at one moment each.

@@ -77,10 +77,7 @@ class Sim(Sight):
         if left_us < 0:
             raise ValueError(f"time does not go back: advance({by or units!r})")
         self.run(time=False)
-        while (process := self._world.process) is not None:
-            wait_us = process.next_moment_us
-            if wait_us is None or wait_us > left_us:
-                break
+        while (wait_us := self._next_moment_us()) is not None and wait_us <= left_us:
             left_us -= wait_us
             self._pass(wait_us)
             self.run(time=False)
@@ -203,6 +200,11 @@ class Sim(Sight):
             raise Unanswered(str(asked), str(self.trace))
         return asked.value
 
+    def _next_moment_us(self) -> int | None:
+        with self._around.inside():
+            process = self._world.process
+            return None if process is None else process.next_moment_us
+
     def _pass(self, passed_us: int) -> None:
         if passed_us:
             self._around.trace.step("time", f"+{passed_us / 1_000_000:g} s")
@@ -215,6 +217,7 @@ def simulation(
     app: App,
     *,
     activities: Mapping[str | Callable[..., Any], Callable[..., Any]] = NO_FAKES,
+    world: Callable[[], object] | None = None,
     parts: Parts | None = None,
     replay: str = "",
     evict: bool = False,
@@ -222,11 +225,11 @@ def simulation(
 ) -> Iterator[Sim]:
     """A simulated hub for tests that say themselves what happens.
 
-    `activities`: fakes by activity. `replay`: the choices that a failure printed. `evict`: every actor leaves memory
-    after every commit. `open_store`: another store than the one in memory.
+    `activities`: fakes by activity. `world`: as in `simulate`. `replay`: the choices that a failure printed. `evict`:
+    every actor leaves memory after every commit. `open_store`: another store than the one in memory.
     """
     plan = Plan.decode(replay) if replay else Plan(evict=evict)
-    sim = Sim(Subject(app, activities=activities, parts=parts), plan, open_store)
+    sim = Sim(Subject(app, activities=activities, world=world, parts=parts), plan, open_store)
     try:
         yield sim
     finally:

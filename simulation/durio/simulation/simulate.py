@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, Protocol, cast
 
 import attrs
@@ -97,7 +98,10 @@ class Simulated:
 
     def report(self, sim: Sim, plan: Plan) -> str:
         """What a person needs to see of a failure: the trace, and how to run it again."""
-        found = f"{len(sim.trace.steps)} steps, {sim.commits} commits, {sim.crashes} crashes"
+        counts = {"step": len(sim.trace.steps), "commit": sim.commits, "crash": sim.crashes}
+        found = ", ".join(
+            f"{n} {word}{'' if n == 1 else 'es' if word == 'crash' else 's'}" for word, n in counts.items()
+        )
         text = plan.encode()
         return (
             f"\nwhat happened ({found}):\n{sim.trace}\n\n"
@@ -111,6 +115,13 @@ class Simulated:
         common = min(len(lines), len(again)) - 1  # the last line may say how it stopped
         compare(lines[:common], again[:common], BETWEEN_RUNS)
 
+    def once(self, plan: Plan, given: Mapping[str, Any]) -> None:
+        """Run the test on one plan, with the other process if the test has one."""
+        __tracebackhide__ = True
+        with ExitStack() as stack:
+            twin = stack.enter_context(self._twin()) if self._wants_twin() else None
+            self.check(plan, given, twin)
+
     def run(self, given: Mapping[str, Any]) -> None:
         """Run the test: the one plan that the command line names, or all that Hypothesis or the search finds."""
         __tracebackhide__ = True
@@ -118,14 +129,16 @@ class Simulated:
             raise TwinFailed("the module runs its simulations when it is imported: put that under `if __name__ == ...`")
         options, setup = OPTIONS.get(), self.setup
         if options.replay:
-            self.check(Plan.decode(options.replay), given)
-        elif setup.exhaustive is not None:
-            plan = Plan(fixed(setup.subject.app, setup.asks, setup.keys))
-            search(plan, partial(self.check, given=given), setup.exhaustive, setup.faults.crashes, setup.runs_max)
-        else:
-            with ExitStack() as stack:
-                twin = stack.enter_context(self._twin()) if self._wants_twin() else None
+            self.once(Plan.decode(options.replay), given)
+            return
+        with ExitStack() as stack:
+            twin = stack.enter_context(self._twin()) if self._wants_twin() else None
+            if setup.exhaustive is None:
                 self._explore(given, options.runs, twin)
+                return
+            plan = Plan(fixed(setup.subject.app, setup.asks, setup.keys))
+            check = partial(self.check, given=given, twin=twin)
+            search(plan, check, setup.exhaustive, setup.faults.crashes, setup.runs_max)
 
     def _explore(self, given: Mapping[str, Any], runs: int | None, twin: Twin | None) -> None:
         __tracebackhide__ = True
@@ -150,8 +163,12 @@ class Simulated:
         # Which lines of durio ran explains nothing: the trace does.
         phases = [phase for phase in settings.phases if phase is not hypothesis.Phase.explain]
         runs = settings.max_examples if runs is None else runs
-        settings = hypothesis.settings(settings, phases=phases, max_examples=runs)
-        settings(hypothesis.given(plan=drawn)(explore))()
+        told = hypothesis.Verbosity.quiet if settings.verbosity is hypothesis.Verbosity.normal else settings.verbosity
+        settings = hypothesis.settings(settings, phases=phases, max_examples=runs, verbosity=told)
+        try:
+            settings(hypothesis.given(plan=drawn)(explore))()
+        except Exception as error:
+            raise error.with_traceback(_of_the_test(error.__traceback__))
 
     def _sim(self, plan: Plan, stack: ExitStack) -> Sim:
         open_store: Callable[[], Store] | None = None
@@ -194,6 +211,7 @@ def simulate(
     *asks: Ask,
     app: App | None = None,
     activities: Mapping[str | Callable[..., Any], Callable[..., Any]] = NO_FAKES,
+    world: Callable[[], object] | None = None,
     keys: Sequence[str] = ("k",),
     clients: int = 3,
     max_calls: int = 6,
@@ -213,9 +231,11 @@ def simulate(
     """Decorate a test: it is called with the `Sim` of every run that Hypothesis can think of.
 
     `asks`: what clients ask (`call`, `signal`, `start`, …). `app`: found in the test's module if there is one.
-    `activities`: fakes by activity. `keys`: of the entities, where an ask names none. At most `max_calls` requests by
-    `clients` clients. `max_crashes`: short for `Faults(crashes=...)`. `invariant`: functions of the `Sim` that hold
-    after every commit. `eventually`: those that come true at the end, with faults off, `within` so many steps.
+    `activities`: fakes by activity. `world`: makes what is outside of the hub, anew for each run; crashes leave it
+    alone; it is `sim.world`, and fakes that are methods of its class are called on it. `keys`: of the entities, where
+    an ask names none. At most `max_calls` requests by `clients` clients. `max_crashes`: short for
+    `Faults(crashes=...)`. `invariant`: functions of the `Sim` that hold after every commit. `eventually`: those that
+    come true at the end, with faults off, `within` so many steps.
     `exhaustive`: instead of drawing, every ask once, and every schedule with at most so many choices that are not the
     default; at most `runs_max` runs. `settings`: Hypothesis' own. `store`: where the data is. `hash_seeds`: compare
     with a process of another hash seed; by itself it does when an orchestrator uses sets. `parts`: wrong parts of
@@ -232,7 +252,7 @@ def simulate(
 
     def decorate(test: Callable[..., object]) -> SimulatedTest:
         found = app or app_for(asks, getattr(test, "__globals__", {}))
-        subject = Subject(found, activities=activities, parts=parts, steps_max=steps_max)
+        subject = Subject(found, activities=activities, world=world, parts=parts, steps_max=steps_max)
         setup = Setup(
             subject=subject,
             asks=asks,
@@ -272,7 +292,7 @@ def _decorated(simulated: Simulated) -> SimulatedTest:
 
     def replay(text: str, **given: Any) -> None:
         __tracebackhide__ = True
-        simulated.check(Plan.decode(text), given)
+        simulated.once(Plan.decode(text), given)
 
     vars(run).update(
         simulated=simulated,
@@ -281,6 +301,17 @@ def _decorated(simulated: Simulated) -> SimulatedTest:
     )
     del run.__wrapped__  # pytest would look there for the arguments
     return cast(SimulatedTest, run)
+
+
+def _of_the_test(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of Hypothesis and of this file that lead to the test."""
+    inner = trace
+    while inner is not None:
+        name: str = inner.tb_frame.f_globals.get("__name__", "")
+        if name != __name__ and not name.startswith("hypothesis") and inner.tb_frame.f_code.co_filename != __file__:
+            return inner
+        inner = inner.tb_next
+    return trace
 
 
 def _all(checks: Check | Sequence[Check]) -> tuple[Check, ...]:

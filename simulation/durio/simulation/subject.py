@@ -24,10 +24,11 @@ class Subject:
         app: App,
         *,
         activities: Mapping[str | Callable[..., Any], Callable[..., Any]] = NO_FAKES,
+        world: Callable[[], object] | None = None,
         parts: Parts | None = None,
         steps_max: int = STEPS_MAX,
     ) -> None:
-        self.effects = Effects()
+        self.effects = Effects(world)
         self.app = recorded(app, activities, self.effects)
         self.parts = Parts() if parts is None else parts
         self.steps_max = steps_max

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -19,7 +21,7 @@ from durio.simulation.clocks import SimClock
 
 T = TypeVar("T")
 
-_TICKS_MAX: Final = 10_000
+_TICKS_MAX: Final = 1_000
 
 
 @attrs.define(eq=False)
@@ -35,11 +37,20 @@ class SimTask:
         return self.task.name
 
 
+@contextmanager
+def _python_hears_interrupts() -> Iterator[None]:
+    """A loop that stands still must not keep Ctrl-C to itself: the handler stays Python's."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    if signal.getsignal(signal.SIGINT) is not handler:  # Trio takes it over in the main thread only
+        signal.signal(signal.SIGINT, handler)
+
+
 class Apart:
     """Keeps a Trio loop that stands still apart from all others in this thread: `with apart:` it is the current one.
 
     Guarantee: outside of the block nothing of it is to be seen, so a simulation may run in a Trio program, and two of
-    them side by side.
+    them side by side. A block inside the block changes nothing.
     """
 
     def __init__(self) -> None:
@@ -47,8 +58,12 @@ class Apart:
         self._my_hooks: Any = (None, None)
         self._outer: dict[str, Any] = {}
         self._outer_hooks: Any = (None, None)
+        self._depth = 0
 
     def __enter__(self) -> None:
+        self._depth += 1
+        if self._depth > 1:
+            return
         run = GLOBAL_RUN_CONTEXT.__dict__
         self._outer, self._outer_hooks = run.copy(), sys.get_asyncgen_hooks()
         run.clear()
@@ -56,6 +71,9 @@ class Apart:
         sys.set_asyncgen_hooks(*self._my_hooks)
 
     def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         run = GLOBAL_RUN_CONTEXT.__dict__
         self._mine, self._my_hooks = run.copy(), sys.get_asyncgen_hooks()
         run.clear()
@@ -70,6 +88,10 @@ class _Holding(trio.abc.Instrument):
         self.numbers: dict[trio.lowlevel.Task, int] = {}
         self.ready: dict[trio.lowlevel.Task, SimTask] = {}
         self.holding = False
+        self.own: frozenset[trio.lowlevel.Task] = frozenset()
+        """The tasks of the loop itself."""
+        self.ending = False
+        """Whether one of them has ended: something was raised that ends the loop."""
         self._spawned = 0
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
@@ -83,6 +105,7 @@ class _Holding(trio.abc.Instrument):
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         self.numbers.pop(task, None)
+        self.ending = self.ending or task in self.own
 
 
 def run_alone(call: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -90,14 +113,15 @@ def run_alone(call: Callable[..., Awaitable[T]], *args: Any) -> T:
     ticks: deque[Callable[[], object]] = deque()
     ended: list[Outcome[T]] = []
     with Apart():
-        trio.lowlevel.start_guest_run(
-            call,
-            *args,
-            run_sync_soon_threadsafe=ticks.append,
-            done_callback=ended.append,
-            clock=MockClock(autojump_threshold=0),
-            host_uses_signal_set_wakeup_fd=True,
-        )
+        with _python_hears_interrupts():
+            trio.lowlevel.start_guest_run(
+                call,
+                *args,
+                run_sync_soon_threadsafe=ticks.append,
+                done_callback=ended.append,
+                clock=MockClock(autojump_threshold=0),
+                host_uses_signal_set_wakeup_fd=True,
+            )
         while not ended:
             ticks.popleft()()
     return ended[0].unwrap()
@@ -133,7 +157,6 @@ class Tasks:
         self._ended: list[Outcome[Any]] = []
         self._nursery: trio.Nursery | None = None
         self._held = _Holding()
-        self._own: frozenset[trio.lowlevel.Task] = frozenset()
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -147,7 +170,7 @@ class Tasks:
         """The tasks that could go on, in the order in which they were spawned."""
         if self._nursery is None:
             return []
-        while own := [found for found in self._held.ready.values() if found.task in self._own]:
+        while own := [found for found in self._held.ready.values() if found.task in self._held.own]:
             self._tick(own[:1])
         self._check()
         return sorted(self._held.ready.values(), key=lambda found: found.number)
@@ -178,15 +201,26 @@ class Tasks:
         self._nursery = None
         self._held.holding = False
         self._tick(list(self._held.ready.values()))
-        for _ in range(_TICKS_MAX):
+        stubborn: set[str] = set()
+        for number in range(2 * _TICKS_MAX):
             if self._ended:
-                return
+                break
+            if number >= _TICKS_MAX and number % 10 == 0:  # in between a nursery notices that its tasks have ended
+                stubborn |= self._end_by_force()
             if not GLOBAL_RUN_CONTEXT.runner.runq:  # somebody cleans up and sleeps meanwhile
                 left_s = trio.lowlevel.current_statistics().seconds_to_next_deadline
                 self._clock.ahead_s += 0.0 if left_s == float("inf") else max(left_s, 1e-6)
             self._ticks.popleft()()
-        names = ", ".join(task.name for task in self._held.numbers if task not in self._own)
-        raise RuntimeError(f"{names} swallows its cancellation in a loop")
+        if stubborn:
+            raise RuntimeError(f"{', '.join(sorted(stubborn))} swallows its cancellation in a loop")
+
+    def _end_by_force(self) -> set[str]:
+        """Close the coroutines of tasks that will not end: Trio takes them as finished with an error."""
+        stubborn = {task for task in GLOBAL_RUN_CONTEXT.runner.runq if task not in self._held.own}
+        for task in stubborn:
+            with suppress(RuntimeError):  # it swallows even that
+                task.coro.close()
+        return {task.name for task in stubborn}
 
     def _begin(self) -> None:
         async def main() -> None:
@@ -194,20 +228,20 @@ class Tasks:
                 self._nursery = nursery
                 await trio.sleep_forever()
 
-        trio.lowlevel.start_guest_run(
-            main,
-            run_sync_soon_threadsafe=self._ticks.append,
-            done_callback=self._ended.append,
-            clock=self._clock,
-            instruments=[self._held],
-            host_uses_signal_set_wakeup_fd=True,
-            restrict_keyboard_interrupt_to_checkpoints=True,
-        )
+        with _python_hears_interrupts():
+            trio.lowlevel.start_guest_run(
+                main,
+                run_sync_soon_threadsafe=self._ticks.append,
+                done_callback=self._ended.append,
+                clock=self._clock,
+                instruments=[self._held],
+                host_uses_signal_set_wakeup_fd=True,
+            )
         for _ in range(_TICKS_MAX):
             if self._nursery is not None and not GLOBAL_RUN_CONTEXT.runner.runq:
                 break
             self._ticks.popleft()()
-        self._own = frozenset(self._held.numbers)
+        self._held.own = frozenset(self._held.numbers)
         self._held.holding = True
 
     def _tick(self, chosen: list[SimTask]) -> None:
@@ -217,6 +251,20 @@ class Tasks:
         self._ticks.popleft()()
 
     def _check(self) -> None:
-        if self._ended and isinstance(self._ended[0], Error):
-            self._nursery = None
-            raise self._ended[0].error
+        """Raise what has ended the loop: nothing but Ctrl-C and errors of Trio itself get there."""
+        if not self._held.ending and not self._ended:
+            return
+        self.close()
+        ended = self._ended[0] if self._ended else None
+        if isinstance(ended, Error):
+            if holds(ended.error, KeyboardInterrupt):
+                raise KeyboardInterrupt from ended.error
+            raise ended.error
+
+
+def holds(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error is of that kind, or holds one in its group, or was caused by one."""
+    if error is None or isinstance(error, kind):
+        return error is not None
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return any(holds(member, kind) for member in members) or holds(error.__cause__, kind)

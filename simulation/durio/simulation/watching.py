@@ -7,19 +7,20 @@ from typing import Any
 
 import msgspec
 
-from durio.entities import ActorKind, Failure, Mailbox, Message, Operation, Settlement, Taken, View
+from durio.entities import ActorKind, Mailbox, Message, Operation, Settlement, Taken, View
 from durio.entities.changes import Reply
 from durio.entities.entity import Outcome
 from durio.orchestration import App, NonDeterminismError
 from durio.orchestration.acceptance import Work
-from durio.orchestration.decision import Decision, End
+from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
-from durio.orchestration.history import Action, HistoryEvent, Started, describe
+from durio.orchestration.history import Action
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.kind import InstanceKind
 from durio.simulation.operations import OperationLog, show
 from durio.simulation.reality import Reality
 from durio.simulation.trace import Trace
+from durio.simulation.wording import failed, text, told_action, told_end, told_event, with_input
 
 
 class Watched:
@@ -74,8 +75,7 @@ class WatchedEntities(Watched):
     def _tell(self, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement) -> None:
         for operation, outcome in zip(taken.work, decision, strict=True):
             data = "" if operation.input is None else operation.input.decode()
-            failure = outcome.failure
-            result = f"{failure.type}: {failure.message}" if failure else (outcome.result or b"null").decode()
+            result = failed(outcome.failure) if outcome.failure else text(outcome.result) or "null"
             state = "-" if outcome.state is None else outcome.state.decode()
             self._trace.note(f"{operation.name}({data}) -> {result}   state {state}")
 
@@ -138,8 +138,8 @@ class WatchedInstances(Watched):
             first = had[number] if number < len(had) else None
             second = wanted[number] if number < len(wanted) else None
             if first != second:
-                raise NonDeterminismError(address, _shown(first), _shown(second), twin.line())
-        had_end, wanted_end = _told(decision.end), _told(twin.end)
+                raise NonDeterminismError(address, with_input(first), with_input(second), twin.line())
+        had_end, wanted_end = told_end(decision.end), told_end(twin.end)
         if had_end != wanted_end:
             raise NonDeterminismError(address, had_end, wanted_end, twin.line())
         status = decision.custom_status if decision.status_set else None
@@ -162,33 +162,12 @@ class WatchedInstances(Watched):
         entries = work.entries if decision is None else work.entries[: decision.consumed]
         actions = [] if decision is None else decision.actions
         for index, entry in enumerate(entries):
-            asked = [_shown(action) for number, action in actions if number == index]
-            self._trace.note(f"{_event(entry)}{' => ' if asked else ''}{', '.join(asked)}")
+            self._trace.note(told_event(entry))
+            for number, action in actions:
+                if number == index:
+                    self._trace.note(f"=> {told_action(action, work.clock_us)}")
         for output in settlement.outputs:
             if isinstance(output, Reply) and output.answer.failure is not None:
                 self._trace.note(f"refused: {show(output.answer)}")
         if decision is not None and decision.end is not None:
-            self._trace.note(_told(decision.end))
-
-
-def _told(end: End | None) -> str:
-    if end is None:
-        return "to go on"
-    data = f"{end.failure.type}: {end.failure.message}" if end.failure else (end.output or b"null").decode()
-    return f"{end.status}: {data}"
-
-
-def _shown(action: Action | None) -> str:
-    if action is None:
-        return "nothing"
-    data: bytes | None = getattr(action, "input", None)
-    return describe(action) + (f" with {data.decode()}" if data is not None else "")
-
-
-def _event(event: HistoryEvent) -> str:
-    if isinstance(event, Started):
-        return f"{event.name}({'' if event.input is None else event.input.decode()})"
-    result: bytes | None = getattr(event, "result", None) or getattr(event, "input", None)
-    failure: Failure | None = getattr(event, "failure", None)
-    shown = f" {failure.type}: {failure.message}" if failure else "" if result is None else f" {result.decode()}"
-    return describe(event) + shown
+            self._trace.note(told_end(decision.end))

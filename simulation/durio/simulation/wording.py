@@ -1,0 +1,97 @@
+"""Wording: history and actions in the words of a trace."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from durio.entities import Failure
+from durio.orchestration.decision import End
+from durio.orchestration.history import (
+    Action,
+    ActivityScheduled,
+    CancelTask,
+    ChildStarted,
+    EntityCalled,
+    EntitySignaled,
+    EventRaised,
+    EventSent,
+    HistoryEvent,
+    Started,
+    TimerFired,
+    TimerSet,
+    describe,
+)
+
+
+def told_action(action: Action, clock_us: int) -> str:
+    """What the code asked for at `clock_us`; the number is that by which its answer will come."""
+    if isinstance(action, CancelTask):
+        return f"cancel #{action.id}"
+    refused = getattr(action, "refused", None)
+    return f"#{action.id} {_asked(action, clock_us)}{'' if refused is None else f': refused: {failed(refused)}'}"
+
+
+def told_event(event: HistoryEvent) -> str:
+    """What happened to an instance."""
+    if isinstance(event, Started):
+        return f"{event.name}({text(event.input)})"
+    if isinstance(event, EventRaised):
+        return f"event {event.name!r}({text(event.input)})"
+    if isinstance(event, TimerFired):
+        return f"#{event.id} timer fired"
+    failure: Failure | None = getattr(event, "failure", None)
+    number = getattr(event, "id", 0)
+    return f"#{number} failed: {failed(failure)}" if failure else f"#{number} gave {_result(event)}"
+
+
+def told_end(end: End | None) -> str:
+    """How the code ended."""
+    if end is None:
+        return "to go on"
+    return f"{end.status}: {failed(end.failure) if end.failure else text(end.output) or 'null'}"
+
+
+def with_input(action: Action | None) -> str:
+    """An action with its input, for comparing two."""
+    if action is None:
+        return "nothing"
+    data: bytes | None = getattr(action, "input", None)
+    return describe(action) + ("" if data is None else f" with {text(data)}")
+
+
+def failed(failure: Failure) -> str:
+    """A failure in a line."""
+    return f"{failure.type}: {failure.message}"
+
+
+def text(data: bytes | None) -> str:
+    """A payload as it is: JSON; nothing if there is none."""
+    return "" if data is None else data.decode()
+
+
+def _result(event: HistoryEvent) -> str:
+    return text(getattr(event, "result", None)) or "null"
+
+
+def _asked(action: Action, clock_us: int) -> str:
+    match action:
+        case EntityCalled():
+            return f"call {action.entity} {action.operation}({text(action.input)})"
+        case EntitySignaled():
+            later = "" if action.due_us is None else f" in {_span(action.due_us - clock_us)}"
+            return f"signal {action.entity} {action.operation}({text(action.input)}){later}"
+        case ActivityScheduled():
+            again = "" if action.attempt == 1 else f", attempt {action.attempt}"
+            return f"activity {action.name}({text(action.input)}){again}"
+        case ChildStarted():
+            return f"start {action.name}({text(action.input)}) as {action.instance!r}"
+        case TimerSet():
+            return f"timer in {_span(action.due_us - clock_us)}"
+        case EventSent():
+            return f"send event {action.name!r}({text(action.input)}) to {action.target!r}"
+        case _:
+            return describe(action)
+
+
+def _span(us: int) -> str:
+    return str(timedelta(microseconds=us))
