@@ -105,6 +105,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "errors",
         "plan",
         "trace",
+        "calls",
         "clocks",
         "reality",
         "tasks",

@@ -159,6 +159,12 @@ class EntityRegistry:
         else:
             self._behaviours[key] = FunctionBehaviour(key, entity, timeout_s)
 
+    def copy(self) -> EntityRegistry:
+        """Another registry with the same entities."""
+        twin = EntityRegistry()
+        twin._behaviours = dict(self._behaviours)
+        return twin
+
     def find(self, name: str) -> Behaviour | None:
         """The behaviour of a lower-cased name."""
         return self._behaviours.get(name)

@@ -12,7 +12,7 @@ import trio
 from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import EntityKind, Outcome
 from durio.entities.env import Env
-from durio.entities.groups import single
+from durio.entities.groups import single, without_cancelled
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
 from durio.entities.limits import GATHER_MS, IDLE_S, OPERATION_GRACE_S, TURNS_MS
 from durio.entities.messages import MAIL_LANE, Answer, Job, Message
@@ -160,7 +160,7 @@ class Runtime:
             if self._broken is not None:
                 raise self._broken from None  # what else failed, failed because of it
             found = single(error)
-            self._broken = None if isinstance(found, trio.Cancelled) else found
+            self._broken = found if without_cancelled(error) else None  # cancelled from outside: what is done stays
             raise
         finally:
             await self._close()
@@ -173,10 +173,12 @@ class Runtime:
             nursery.start_soon(self._run_timers)
             self._commit_bell.ring()
             task_status.started()
-            await self._stop.wait()
-            with trio.move_on_after(OPERATION_GRACE_S):
-                await self._operations.drain()
-            self._operations.interrupt()
+            try:
+                await self._stop.wait()
+                with trio.move_on_after(OPERATION_GRACE_S):
+                    await self._operations.drain()
+            finally:  # also when the hub is cancelled from outside
+                self._operations.interrupt()
             nursery.cancel_scope.cancel()
 
     @trio.lowlevel.enable_ki_protection

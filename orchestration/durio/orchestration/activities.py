@@ -187,8 +187,12 @@ class ActivityRunner:
         return self._done(job, result, None)
 
     def _bind(self, job: Job, activity: Activity) -> Any:
-        if not activity.takes_input or (job.input is None and activity.has_default):
+        if not activity.takes_input:
             return activity.function
+        if job.input is None and activity.has_default:
+            if activity.stands_for is None or activity.parameter is None:
+                return activity.function
+            return partial(activity.function, activity.parameter.default)  # what stands in may have no default
         data = b"null" if job.input is None else job.input
         value = self._payloads.decode(data, activity.input_type, f"input of activity {job.name!r}")
         return partial(activity.function, value)

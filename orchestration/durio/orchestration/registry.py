@@ -173,15 +173,16 @@ class Registry:
         Raises `NotRegistered` for an activity that is not there, `TypeError` for what can be none.
         """
         twin = Registry()
-        twin.entities, twin._orchestrations = self.entities, self._orchestrations
+        twin.entities = self.entities.copy()
+        twin._orchestrations = {name: dict(versions) for name, versions in self._orchestrations.items()}
         twin._activities, twin._names = dict(self._activities), dict(self._names)
         for which, function in instead.items():
             found = self.activity(which)
-            _check_activity(function, found.name)
-            parameter = found.parameter if _may_take_input(function) else None
+            origin = found.stands_for or found
+            parameter = origin.parameter if _takes_input(function, origin) else None
             is_async = inspect.iscoroutinefunction(function)
             twin._activities[found.name] = Activity(
-                found.name, function, parameter, found.limit, is_async, stands_for=found
+                found.name, function, parameter, found.limit, is_async, stands_for=origin
             )
         return twin
 
@@ -217,11 +218,20 @@ def _check_activity(function: Callable[..., Any], name: str) -> None:
         raise TypeError(f"activity {name!r} must be a function or an async def, not a generator")
 
 
-def _may_take_input(function: Callable[..., Any]) -> bool:
-    """Whether a fake can be called with the input; a mock can."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.kind in kinds or p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+def _takes_input(function: Callable[..., Any], activity: Activity) -> bool:
+    """Whether what stands in for an activity wants its input; one that takes it or none can stand in."""
+    _check_activity(function, activity.name)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return activity.takes_input  # one of Python's own: it will say what is wrong
+    for given in ((object(),), ()) if activity.takes_input else ((),):
+        try:
+            signature.bind(*given)
+        except TypeError:
+            continue
+        return bool(given)
+    raise TypeError(f"{function!r} cannot stand in for activity {activity.name!r}: it takes at most one input")
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

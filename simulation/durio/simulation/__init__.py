@@ -6,12 +6,15 @@ Hypothesis state machine. All of them run durio's production kernel.
 
 from durio.orchestration import ReplayResult, replay_histories
 from durio.simulation.asking import Ask, call, raise_event, resume, signal, start, suspend, terminate
+from durio.simulation.calls import Call
 from durio.simulation.drawing import Faults
 from durio.simulation.errors import (
+    NeverAtRest,
     NoApp,
     NotDeterministic,
     NotSimulated,
     SimulationError,
+    SimulationOver,
     TooManyRuns,
     TwinFailed,
     Unanswered,
@@ -26,7 +29,6 @@ from durio.simulation.recording import ActivityRun
 from durio.simulation.sim import Sim, simulation
 from durio.simulation.simulate import simulate
 from durio.simulation.trace import Trace
-from durio.simulation.world import Call
 
 __all__ = [
     "ActivityRun",
@@ -36,6 +38,7 @@ __all__ = [
     "Faults",
     "Interval",
     "Linearizability",
+    "NeverAtRest",
     "NoApp",
     "NotDeterministic",
     "NotSimulated",
@@ -46,6 +49,7 @@ __all__ = [
     "Sim",
     "SimMachine",
     "SimulationError",
+    "SimulationOver",
     "TooManyRuns",
     "Trace",
     "TwinFailed",

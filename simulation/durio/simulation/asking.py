@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import attrs
@@ -56,9 +57,10 @@ def signal(
     *,
     key: object = None,
     entity: type | Callable[..., Any] | str | None = None,
+    after: timedelta | None = None,
 ) -> Ask:
-    """A client signals an entity; otherwise like `call`."""
-    return Ask("signal", operation, input, key, entity)
+    """A client signals an entity, to be delivered `after` a time if that is given; otherwise like `call`."""
+    return Ask("signal", operation, input, key, entity, _given(after_s=_seconds(after)))
 
 
 def start(
@@ -70,15 +72,23 @@ def start(
     if_running: Literal["raise", "return", "replace"] = "raise",
     if_finished: Literal["start", "raise"] = "start",
     version: str | None = None,
+    after: timedelta | None = None,
+    events: Sequence[tuple[str, object]] = (),
+    tags: Mapping[str, str] | None = None,
 ) -> Ask:
     """A client starts an orchestration. Without `instance_id` each start has an id of its own: its name and a number.
 
-    The other options are those of `Client.start_new`.
+    `after`: it begins so much later (`start_at`). The other options are those of `Client.start_new`.
     """
-    options = {"if_running": if_running, "if_finished": if_finished, "version": version}
-    usual = {"if_running": "raise", "if_finished": "start", "version": None}
-    given = {name: value for name, value in options.items() if value != usual[name]}
-    return Ask("start", orchestration, input, instance_id, None, given)
+    options = _given(
+        if_running=if_running if if_running != "raise" else None,
+        if_finished=if_finished if if_finished != "start" else None,
+        version=version,
+        after_s=_seconds(after),
+        events=[list(event) for event in events] or None,
+        tags=None if tags is None else dict(tags),
+    )
+    return Ask("start", orchestration, input, instance_id, None, options)
 
 
 def raise_event(instance_id: object, event_name: str, event_data: object = None, /) -> Ask:
@@ -86,9 +96,9 @@ def raise_event(instance_id: object, event_name: str, event_data: object = None,
     return Ask("event", event_name, event_data, instance_id)
 
 
-def terminate(instance_id: object, /) -> Ask:
-    """A client terminates an instance."""
-    return Ask("terminate", "", NOTHING, instance_id)
+def terminate(instance_id: object, /, *, recursive: bool = True) -> Ask:
+    """A client terminates an instance, and its children unless `recursive` is False."""
+    return Ask("terminate", "", NOTHING, instance_id, None, {} if recursive else {"recursive": False})
 
 
 def suspend(instance_id: object, /) -> Ask:
@@ -104,16 +114,25 @@ def resume(instance_id: object, /) -> Ask:
 def request_of(app: App, ask: Ask, client: int, value: object, target: object, number: int) -> Request:
     """The request that an `Ask` makes of drawn values. Raises what a client raises for wrong names and values."""
     data = "" if value is NOTHING else app.payloads.encode(value, f"input of {ask.what!r}").decode()
+    options = tuple(sorted(ask.options.items()))
     if ask.kind in ("call", "signal"):
         name = entity_name(app, ask)
         operation = operation_name(ask.what)
-        return Request(client, ask.kind, str(EntityId(name, str(target))), operation, data)
+        return Request(client, ask.kind, str(EntityId(name, str(target))), operation, data, options)
     if ask.kind == "start":
         found = app.registry.orchestration(ask.what, ask.options.get("version"))
         instance_id = f"{found.name}-{number}" if target is None else str(target)
-        return Request(client, "start", instance_id, found.name, data, tuple(sorted(ask.options.items())))
+        return Request(client, "start", instance_id, found.name, data, options)
     name = ask.what if isinstance(ask.what, str) else ""
-    return Request(client, ask.kind, str(target), name, data)
+    return Request(client, ask.kind, str(target), name, data, options)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _seconds(after: timedelta | None) -> float | None:
+    return None if after is None else after.total_seconds()
 
 
 def entity_name(app: App, ask: Ask) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import trio
+from outcome import capture
 
 T = TypeVar("T")
 
@@ -38,20 +39,23 @@ class SimEnv:
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
         self._epoch = 0
-        self._ids = 0
+        self.ids = 0
+        """How many ids it has made in this epoch."""
 
     def begin(self, epoch: int) -> None:
-        self._epoch, self._ids = epoch, 0
+        self._epoch, self.ids = epoch, 0
 
     def now_us(self) -> int:
         return self._clock.wall_us
 
     def new_id(self) -> str:
-        self._ids += 1
-        return f"id{self._epoch}.{self._ids}"
+        self.ids += 1
+        return f"id{self._epoch}.{self.ids}"
 
     async def run_commit(self, commit: Callable[[], T]) -> T:
         return commit()
 
     async def run_blocking(self, call: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
-        return call()
+        found = capture(call)  # it has run, whatever becomes of its caller: a thread cannot be cancelled
+        await trio.lowlevel.checkpoint()
+        return found.unwrap()

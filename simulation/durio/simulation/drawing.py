@@ -10,13 +10,14 @@ import attrs
 from hypothesis import strategies as st
 
 from durio.orchestration import App
-from durio.simulation.asking import NOTHING, Ask, request_of
+from durio.simulation.asking import NOTHING, Ask, named, request_of
 from durio.simulation.plan import Plan, Request
 from durio.simulation.world import CHOICES
 
 SCHEDULE_MAX: Final = 60
 COMMITS_MAX: Final = 12
 RESULTS_MAX: Final = 6
+TASK_STEPS_MAX: Final = 8
 GAP_MAX: Final = 30
 JUMPS_MAX: Final = 2
 
@@ -25,10 +26,10 @@ JUMPS_MAX: Final = 2
 class Faults:
     """What may go wrong in a simulation, besides the order of things.
 
-    `crashes`: how often the process may die, at any commit, before or after it is durable. `duplicates`: results of
-    activities may come twice. `retries`: clients may send a request again while they wait. `abandoned`: clients may
-    give up after a crash. `evictions`: actors may leave memory after every commit. `clock_jump`: how far the wall
-    clock may jump, forward and back.
+    `crashes`: how often the process may die: at a commit, before or after it is durable, or while a task runs.
+    `duplicates`: results of activities may come twice. `retries`: clients may send a request again while they wait.
+    `abandoned`: clients may give up after a crash. `evictions`: actors may leave memory after every commit.
+    `clock_jump`: how far the wall clock may jump, forward and back.
     """
 
     crashes: int = 0
@@ -75,7 +76,7 @@ def fixed(app: App, asks: Sequence[Ask], keys: Sequence[str]) -> tuple[Request, 
     """Every ask once, each by a client of its own, for a search that tries all schedules. Strategies do not fit."""
     for ask in asks:
         if isinstance(ask.input, st.SearchStrategy) or isinstance(ask.target, st.SearchStrategy):
-            raise TypeError(f"an exhaustive simulation draws nothing: give a value to {ask.what!r}, not a strategy")
+            raise TypeError(f"an exhaustive simulation draws nothing: give a value to {named([ask])}, not a strategy")
     drawn = [Drawn(ask, client, ask.input, _usual_target(ask, keys)) for client, ask in enumerate(asks)]
     return requests_of(app, drawn)
 
@@ -101,9 +102,14 @@ def _facts(faults: Faults, calls_max: int) -> st.SearchStrategy[dict[str, Any]]:
     facts: dict[str, st.SearchStrategy[Any]] = {"schedule": _schedules()}
     if faults.crashes:
         commit = st.one_of(st.integers(1, COMMITS_MAX // 3), st.integers(1, COMMITS_MAX))  # short runs have few
-        when = st.sampled_from(["before", "after"])
-        some = st.dictionaries(commit, when, min_size=1, max_size=faults.crashes)
-        facts["crashes"] = st.one_of(st.just({}), some, some).map(_sorted)
+        moment = st.one_of(
+            st.tuples(commit, st.sampled_from(["before", "after"])),
+            st.tuples(st.integers(1, TASK_STEPS_MAX), st.just("running")),
+        )
+        some = st.lists(moment, min_size=1, max_size=faults.crashes, unique=True).map(
+            lambda found: tuple(sorted(found))
+        )
+        facts["crashes"] = st.one_of(st.just(()), some, some)
         if faults.abandoned:
             facts["abandoned"] = _numbers(0, calls_max - 1)
     if faults.duplicates:

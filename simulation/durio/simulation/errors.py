@@ -30,8 +30,10 @@ class NoApp(SimulationError, TypeError):
         self.found = found
 
     def __str__(self) -> str:
-        number = "no app" if self.found == 0 else f"{self.found} apps"
-        return f"{number} of the test's module knows {self.what}; name the one to run: app=..."
+        number = (
+            "no app of the test's module knows" if self.found == 0 else f"{self.found} apps of the test's module know"
+        )
+        return f"{number} {self.what}; name the one to run: app=..."
 
 
 class UnusableReplay(SimulationError, ValueError):
@@ -59,15 +61,35 @@ class TooManyRuns(SimulationError, RuntimeError):
 
 
 class Unanswered(SimulationError, RuntimeError):
-    """A client asked, nothing is left to do, and no answer came."""
+    """A client asked and no answer came. Let time pass, or do first what the answer waits for."""
 
-    def __init__(self, what: str, trace: str) -> None:
-        super().__init__(what, trace)
+    def __init__(self, what: str, why: str, trace: str) -> None:
+        super().__init__(what, why, trace)
         self.what = what
+        self.why = why
         self.trace = trace
 
     def __str__(self) -> str:
-        return f"no answer for: {self.what}; nothing is left to do\n{self.trace}"
+        return f"no answer for: {self.what}; {self.why}\n{self.trace}"
+
+
+class NeverAtRest(SimulationError, RuntimeError):
+    """Time cannot pass: there is always something to be done first. Is it a loop without a pause?"""
+
+    def __init__(self, steps: int, trace: str) -> None:
+        super().__init__(steps, trace)
+        self.steps = steps
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return f"after {self.steps:,} steps (steps_max) the hub is not at rest, so time did not pass\n{self.trace}"
+
+
+class SimulationOver(SimulationError, RuntimeError):
+    """The simulation was closed. Use it inside its `with` block, or inside the test that it was given to."""
+
+    def __str__(self) -> str:
+        return "this simulation is over: use it inside its `with` block"
 
 
 class TwinFailed(SimulationError, RuntimeError):

@@ -9,8 +9,7 @@ from typing import Final
 import attrs
 
 from durio.simulation.errors import TooManyRuns
-from durio.simulation.plan import Plan
-from durio.storage import When
+from durio.simulation.plan import Moment, Plan
 
 RUNS_MAX: Final = 50_000
 
@@ -64,9 +63,9 @@ def schedules(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int) -> It
             return
 
 
-def _crashes(commits: int, number: int) -> Iterator[tuple[tuple[int, When], ...]]:
+def _crashes(commits: int, number: int) -> Iterator[tuple[tuple[int, Moment], ...]]:
     """All ways in which that many of the commits are the last ones of their process."""
-    moments: tuple[When, When] = ("before", "after")
+    moments: tuple[Moment, ...] = ("before", "after")
     for chosen in combinations(range(1, commits + number), number):
         for when in product(moments, repeat=number):
             yield tuple(zip(chosen, when, strict=True))

@@ -39,11 +39,12 @@ class SimMachine(RuleBasedStateMachine):
         )
         self.sim = Sim(subject)
 
-    @precondition(lambda self: not self.sim.at_rest)
-    @rule(choice=st.integers(0, CHOICES - 1))
-    def step(self, choice: int) -> None:
-        """One of the enabled steps comes next."""
-        self.sim.choose(choice % len(self.sim.enabled()))
+    @rule(choices=st.lists(st.integers(0, CHOICES - 1), min_size=1, max_size=8))
+    def step(self, choices: list[int]) -> None:
+        """Some of the enabled steps come next, one after the other."""
+        for choice in choices:
+            if steps := self.sim.enabled():
+                self.sim.choose(choice % len(steps))
 
     @precondition(lambda self: self.sim.crashes < self.crashes_max)
     @rule()

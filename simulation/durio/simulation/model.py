@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-from durio.entities import Answer, EntityId, EntityKind, Guard, Operation
+from durio.entities import Answer, EntityId, EntityKind, Guard, Operation, OperationTimeout, type_name
 from durio.entities.entity import Entity
 from durio.orchestration import App
 from durio.orchestration.hub import HubDirectory
@@ -13,6 +13,9 @@ from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.linearizability import FOREVER, Interval, Linearizability, linearization
 from durio.simulation.operations import EntityOperation
 from durio.simulation.tasks import run_alone
+
+ANY: Final = Answer(refusal="any")
+"""The answer of an operation that made up a fresh id: no model can know it."""
 
 _SENT: Final = 0.5
 """Within a step all that is taken comes before all that is sent: who asks again has the answer already."""
@@ -22,7 +25,8 @@ class Model:
     """Runs operations of one entity, one after the other, away from any hub."""
 
     def __init__(self, app: App, entity: str) -> None:
-        directory = HubDirectory(app.registry, SimEnv(SimClock()))
+        self._env = SimEnv(SimClock())
+        directory = HubDirectory(app.registry, self._env)
         self._kind = EntityKind(app.registry.entities, app.payloads, directory)
         self._id = EntityId.parse(entity)
         self._behaviour = app.registry.entities.get(self._id.name)
@@ -30,36 +34,47 @@ class Model:
     def apply(self, state: bytes | None, asked: EntityOperation) -> tuple[bytes | None, Answer]:
         """The state after an operation, and its answer. One that raises leaves the state as it was (G10)."""
         message = Operation(at_us=asked.at_us, name=asked.name, input=asked.input)
+        before = self._env.ids
         actor = Entity(self._id, self._behaviour, state, Guard())
         if self._behaviour.is_async(asked.name):
             outcome = run_alone(self._kind.run_async, actor, message, asked.at_us)
         else:
             outcome = self._kind.run(actor, self._behaviour, message, state, asked.at_us)
         after = state if outcome.failure is not None else outcome.state
+        if self._env.ids != before:  # the hub made others: any answer will do
+            return after, ANY
         return after, Answer(value=outcome.result, failure=outcome.failure)
 
 
 def judge(app: App, entity: str, operations: Iterable[EntityOperation], *, at_rest: bool) -> Linearizability:
-    """Whether one entity is linearizable. At rest, what was accepted one-way has happened, too."""
-    asked = list(operations)
-    history: list[Interval[EntityOperation, Answer]] = [
-        Interval(
-            operation,
-            operation.invoked + _SENT,
-            FOREVER
-            if operation.returned is None or operation.one_way
-            else max(operation.returned, operation.invoked + _SENT),
-            None if operation.one_way else operation.answer,
-            operation.answer is not None or (operation.one_way and at_rest and operation.returned is not None),
-        )
-        for operation in asked
-    ]
+    """Whether one entity is linearizable. At rest, what was accepted one-way has happened, too.
+
+    An operation that uses the time cannot be judged; of one that makes up an id, only the state.
+    """
+    asked = [operation for operation in operations if not _timed_out(operation)]
+    history = [_interval(operation, at_rest) for operation in asked]
     if linearization(history, None, Model(app, entity).apply, _agree) is not None:
         return Linearizability()
     return Linearizability(entity, tuple(str(operation) for operation in asked))
 
 
-def _agree(one: Any, other: Any) -> bool:
+def _timed_out(operation: EntityOperation) -> bool:
+    """Time decides that, and not the state, which it leaves as it was: it fits everywhere."""
+    failure = None if operation.answer is None else operation.answer.failure
+    return failure is not None and failure.type == type_name(OperationTimeout)
+
+
+def _interval(operation: EntityOperation, at_rest: bool) -> Interval[EntityOperation, Answer]:
+    begin, returned = operation.invoked + _SENT, operation.returned
+    if operation.one_way:
+        return Interval(operation, begin, FOREVER, None, at_rest and returned is not None)
+    end = FOREVER if returned is None else max(returned, begin)
+    return Interval(operation, begin, end, operation.answer, operation.answer is not None)
+
+
+def _agree(one: Answer, other: Answer) -> bool:
+    if one is ANY:
+        return True
     if one.failure is None or other.failure is None:
         return bool(one.failure is other.failure and one.value == other.value)
     return (one.failure.type, one.failure.message) == (other.failure.type, other.failure.message)

@@ -42,7 +42,7 @@ def show(answer: Answer) -> str:
 
 
 class OperationLog:
-    """The operations that orchestrations and entities asked of entities.
+    """The operations that clients, orchestrations and entities asked of entities.
 
     Guarantee: what the process sent or took but had not made durable when it died is forgotten with it.
     """
@@ -50,6 +50,7 @@ class OperationLog:
     def __init__(self) -> None:
         self._operations: list[EntityOperation] = []
         self._calls: dict[tuple[str, str, int], EntityOperation] = {}
+        self._asked: dict[str, EntityOperation] = {}
         self._sent: dict[int, list[EntityOperation]] = {}
         self._answered: dict[int, list[tuple[EntityOperation, int, Answer]]] = {}
 
@@ -65,6 +66,20 @@ class OperationLog:
         self._sent.setdefault(batch, []).append(operation)
         if caller is not None:
             self._calls[caller.address, caller.execution, caller.action] = operation
+
+    def asked(self, batch: int, step: int, who: str, token: str, entity: str, message: Operation) -> None:
+        """A client's operation was taken in."""
+        operation = EntityOperation(
+            entity, message.name, message.input, who, step, message.at_us, one_way=not message.reply
+        )
+        self._sent.setdefault(batch, []).append(operation)
+        self._asked[token] = operation
+
+    def answered(self, token: str, step: int, answer: Answer) -> None:
+        """A client gets its answer."""
+        operation = self._asked.get(token)
+        if operation is not None and not operation.one_way and operation.returned is None:
+            operation.returned, operation.answer = step, answer
 
     def taken(self, batch: int, step: int, address: str, mails: list[Mail]) -> None:
         """An actor took messages, answers among them."""

@@ -12,9 +12,11 @@ import attrs
 import msgspec
 
 from durio.simulation.errors import UnusableReplay
-from durio.storage import When
 
 Kind = Literal["call", "signal", "start", "event", "terminate", "suspend", "resume"]
+
+Moment = Literal["before", "after", "running"]
+"""When a process dies: before or after a commit is durable, or while a task is running."""
 
 FORMAT: Final = 1
 
@@ -47,7 +49,8 @@ class Plan:
     """What clients ask, and the choices of one run.
 
     `schedule`: at each step which of the enabled steps comes next, modulo their number; 0, the default, when the list
-    has ended. `crashes`: the numbers of commits at which the process dies, before or after they are durable.
+    has ended. `crashes`: the numbers of commits at which the process dies, before or after they are durable; and of the
+    steps of tasks (activities, `async def` operations) behind which it dies while they are "running".
     `duplicates`: the numbers of the activity results that come twice. `retries`: the numbers of the requests that are
     sent again while they wait. `abandoned`: those that are not sent again after a crash. `jumps`: by how many seconds
     the wall clock jumps before a step. `evict`: whether actors leave memory after every commit.
@@ -55,7 +58,7 @@ class Plan:
 
     requests: tuple[Request, ...] = ()
     schedule: tuple[int, ...] = ()
-    crashes: tuple[tuple[int, When], ...] = ()
+    crashes: tuple[tuple[int, Moment], ...] = ()
     duplicates: tuple[int, ...] = ()
     retries: tuple[int, ...] = ()
     abandoned: tuple[int, ...] = ()
@@ -104,7 +107,7 @@ class _Facts(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
     requests: list[_Request]
     schedule: tuple[int, ...]
-    crashes: tuple[tuple[int, When], ...]
+    crashes: tuple[tuple[int, Moment], ...]
     duplicates: tuple[int, ...]
     retries: tuple[int, ...]
     abandoned: tuple[int, ...]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from durio.entities import EntityKind, Kernel, Message
+from durio.entities import EntityKind, Kernel, Message, Operation, keys
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import Outcome
 from durio.entities.kernel import REQUEST_TOKEN
@@ -58,8 +58,11 @@ class Surroundings:
     log: OperationLog = attrs.Factory(OperationLog)
     reality: Reality = attrs.field(init=False)
     evict: bool = False
+    dedupe_s: float = REQUEST_DEDUPE_S
     completions: int = 0
 
+    who: str = "a client"
+    """Who is asking just now."""
     _apart: Apart = attrs.Factory(Apart)
 
     def __attrs_post_init__(self) -> None:
@@ -103,7 +106,7 @@ class Process:
             WatchedInstances(instances, around.trace, around.log, self._batch, app=app, reality=around.reality),
             self.env.now_us,
             activations_max=0 if around.evict else ACTIVATIONS_MAX,
-            dedupe_s=REQUEST_DEDUPE_S,
+            dedupe_s=around.dedupe_s,
         )
         self.activities = parts.activities(app.registry, app.payloads, self.env)
         self.activities.report_to(self)
@@ -122,6 +125,9 @@ class Process:
     ) -> None:
         """Take a client's message in. Raises why it is refused at once."""
         if self.kernel.admit(address, token, digest):
+            if isinstance(message, Operation):
+                around = self._around
+                around.log.asked(self._batch(), around.trace.now, around.who, token, address, message)
             self.kernel.submit(address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
 
     def listen(self, key: object, hear: Callable[[Any], None]) -> None:
@@ -165,8 +171,9 @@ class Process:
             self.store.commit(writes)
         outputs = self.kernel.committed(batch)
         self._around.log.durable(batch.number)
-        for output in outputs:
-            self.release(output)
+        with self.tasks.apart:
+            for output in outputs:
+                self.release(output)
         self.kernel.tombstones.sweep()
         self.kernel.collect(_IDLE_US)
 
@@ -181,6 +188,7 @@ class Process:
     def release(self, output: Output) -> None:
         """An output leaves."""
         if isinstance(output, Reply):
+            self._around.log.answered(output.token, self._around.trace.now, output.answer)
             self._tell(output.token, output.answer)
         elif isinstance(output, StartJob):
             self.activities.start(output.key, output.job, self.tasks.nursery)
@@ -194,12 +202,22 @@ class Process:
     # Time
 
     @property
+    def overdue_us(self) -> int | None:
+        """For how long something is due in the kernel already; None if nothing is."""
+        due_us, now_us = self.kernel.timers.next_due_us, self._around.clock.wall_us
+        return None if due_us is None or due_us > now_us else now_us - due_us
+
+    @property
     def next_moment_us(self) -> int | None:
-        """In how many microseconds something is due; None if nothing is."""
+        """In how many microseconds something becomes due; None if nothing does."""
         clock, moments = self._around.clock, list[int]()
         due_us = self.kernel.timers.next_due_us
+        if due_us is not None and due_us <= clock.wall_us:  # that one is late; the next one behind it
+            start = keys.timer(clock.wall_us + 1, 0)
+            later = self.kernel.view.scan(keys.TIMER, start, keys.stop_of(keys.TIMER), 1)
+            due_us = keys.timer_due_us(later[0][0]) if later else None
         if due_us is not None:
-            moments.append(max(0, due_us - clock.wall_us))
+            moments.append(due_us - clock.wall_us)
         deadline_s = self.tasks.next_deadline_s
         if deadline_s is not None:
             deadline_us = round(deadline_s * 1_000_000)
@@ -207,28 +225,27 @@ class Process:
             moments.append(max(0, deadline_us - clock.passed_us))
         return min(moments, default=None)
 
-    def fire_due(self) -> int:
-        """Time has passed: what is due becomes messages; returns how many."""
-        self.tasks.wake_due()
+    def fire_due(self) -> None:
+        """What is due becomes messages."""
         now_us = self._around.clock.wall_us
-        fired = self.kernel.fire_due(now_us)
+        self.kernel.fire_due(now_us)
         if abs(now_us - self._forgot_us) >= _FORGET_US:
             self.kernel.requests.forget(now_us)
             self._forgot_us = now_us
-        return fired
 
     # The end
 
     def kill(self) -> None:
-        """The process dies: nothing that was not durable has happened."""
+        """The process dies: nothing that was not durable has happened, and no cleanup code runs."""
         self.dead = True
         self._around.log.lost()
         self.completions.clear()
-        self.kernel.close()  # before the tasks: what has not begun does not begin any more
-        try:
-            self.tasks.close()
-        finally:
-            self.store.close()
+        self.store.close()
+
+    def bury(self) -> None:
+        """The run is over: what the dead process holds is given back; cleanup code runs now, and changes nothing."""
+        self.kernel.close()
+        self.tasks.close()
 
     def _tell(self, key: object, value: Any) -> None:
         for hear in self._listening.pop(key, ()):

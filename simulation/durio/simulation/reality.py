@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ class Reality:
             (threading.Thread, "start", self._refuse_thread),
             (trio.to_thread, "run_sync", self._refuse_thread),
             (socket.socket, "connect", self._refuse_socket),
+            (subprocess.Popen, "__init__", self._refuse_process),
         )
 
     def _now_us(self) -> int:
@@ -99,3 +101,6 @@ class Reality:
 
     def _refuse_socket(self, *_: object) -> NoReturn:
         self._refuse("a socket was connected", _FAKE)
+
+    def _refuse_process(self, *_: object, **__: object) -> NoReturn:
+        self._refuse("a process was started", _FAKE)

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from durio.orchestration import ActivityContext, App
+from durio.orchestration.registry import Activity
 
 
 class ProcessDied(BaseException):
@@ -76,22 +77,21 @@ class Effects:
 def recorded(app: App, fakes: Mapping[str | Callable[..., Any], Callable[..., Any]], effects: Effects) -> App:
     """The app with activities that say when they run; with fakes instead of some."""
     faked = app.with_activities({which: effects.bound(fake) for which, fake in fakes.items()})
-    return faked.with_activities(
-        {found.name: _recording(found.name, found.function, effects) for found in faked.registry.activities}
-    )
+    return faked.with_activities({found.name: _recording(found, effects) for found in faked.registry.activities})
 
 
-def _recording(name: str, function: Callable[..., Any], effects: Effects) -> Callable[..., Any]:
+def _recording(activity: Activity, effects: Effects) -> Callable[..., Any]:
+    name, function, wanted = activity.name, activity.function, int(activity.takes_input)
     if inspect.iscoroutinefunction(function):
 
         async def run_async(*inputs: Any) -> Any:
             effects.begin(name, inputs)
-            return await function(*inputs)
+            return await function(*inputs[:wanted])
 
         return run_async
 
     def run(*inputs: Any) -> Any:
         effects.begin(name, inputs)
-        return function(*inputs)
+        return function(*inputs[:wanted])
 
     return run

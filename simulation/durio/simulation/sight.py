@@ -13,6 +13,8 @@ from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.records import ALIVE
 from durio.simulation.asking import Ask, entity_name
+from durio.simulation.calls import Call
+from durio.simulation.errors import SimulationOver
 from durio.simulation.linearizability import Linearizability
 from durio.simulation.model import judge
 from durio.simulation.operations import EntityOperation
@@ -20,13 +22,16 @@ from durio.simulation.process import Process, Surroundings
 from durio.simulation.recording import ActivityRun
 from durio.simulation.subject import Subject
 from durio.simulation.trace import Trace
-from durio.simulation.world import Call, World
+from durio.simulation.world import World
 
 T = TypeVar("T")
 
 
 class Sight:
-    """The half of a simulation that looks and changes nothing. It sees the last commit, as a client does."""
+    """The half of a simulation that looks and changes nothing. It sees the last commit, as a client does.
+
+    A hub that is dead is opened again to look.
+    """
 
     def __init__(self, subject: Subject, around: Surroundings, world: World) -> None:
         self._subject = subject
@@ -56,6 +61,7 @@ class Sight:
 
     def status(self, instance_id: str) -> DurableOrchestrationStatus:
         """The status of an instance at the last commit; falsy if there is none."""
+        _ = self._process  # a hub that is dead is opened again to look
         coroutine = self._world.client.get_status(instance_id)
         try:
             coroutine.send(None)
@@ -116,22 +122,7 @@ class Sight:
     @property
     def operations(self) -> list[EntityOperation]:
         """All that was asked of entities: by clients, orchestrations and other entities."""
-        found = list(self._around.log)
-        for asked in self._world.calls:
-            request = asked.request
-            if request is None or request.kind not in ("call", "signal") or asked.sent == 0:
-                continue
-            if asked.error is not None and not asked.answers:
-                continue  # refused before it was taken in
-            data = request.input.encode() if request.input else None
-            operation = EntityOperation(
-                request.target, request.name, data, f"client {asked.client}", asked.invoked, asked.invoked_us
-            )
-            operation.one_way = request.kind == "signal"
-            operation.returned = asked.returned
-            operation.answer = asked.answers[0] if asked.answers and request.kind == "call" else None
-            found.append(operation)
-        return found
+        return list(self._around.log)
 
     @property
     def at_rest(self) -> bool:
@@ -179,9 +170,11 @@ class Sight:
 
     @property
     def _process(self) -> Process:
-        if self._world.process is None:  # the one step that is enabled opens the hub again
+        if self._world.over:
+            raise SimulationOver
+        if self._world.process is None:
             with self._around.inside():
-                self._world.step()
+                self._world.restart()
         assert self._world.process is not None, "a restart is the only step then"
         return self._world.process
 

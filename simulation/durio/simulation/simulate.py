@@ -82,6 +82,7 @@ class Simulated:
                     sim.invariant(_named(invariant, sim))
                 sim.run()
                 lines = sim.trace.lines()
+                sim.calm()
                 for holds in setup.eventually:
                     sim.eventually(_named(holds, sim), setup.within)
                 self.test(sim, **given)
@@ -98,10 +99,8 @@ class Simulated:
 
     def report(self, sim: Sim, plan: Plan) -> str:
         """What a person needs to see of a failure: the trace, and how to run it again."""
-        counts = {"step": len(sim.trace.steps), "commit": sim.commits, "crash": sim.crashes}
-        found = ", ".join(
-            f"{n} {word}{'' if n == 1 else 'es' if word == 'crash' else 's'}" for word, n in counts.items()
-        )
+        counts = [(len(sim.trace.steps), "step", "s"), (sim.commits, "commit", "s"), (sim.crashes, "crash", "es")]
+        found = ", ".join(f"{number} {word}{'' if number == 1 else many}" for number, word, many in counts)
         text = plan.encode()
         return (
             f"\nwhat happened ({found}):\n{sim.trace}\n\n"
@@ -168,7 +167,8 @@ class Simulated:
         try:
             settings(hypothesis.given(plan=drawn)(explore))()
         except Exception as error:
-            raise error.with_traceback(_of_the_test(error.__traceback__))
+            error.__traceback__ = _of_the_test(error.__traceback__)
+            raise
 
     def _sim(self, plan: Plan, stack: ExitStack) -> Sim:
         open_store: Callable[[], Store] | None = None

@@ -152,6 +152,8 @@ class Tasks:
     """
 
     def __init__(self, clock: SimClock) -> None:
+        self.apart = Apart()
+        """To be entered by whoever touches a task of this loop from outside."""
         self._clock = _LoopClock(clock)
         self._ticks: deque[Callable[[], object]] = deque()
         self._ended: list[Outcome[Any]] = []
@@ -162,7 +164,8 @@ class Tasks:
     def nursery(self) -> trio.Nursery:
         """Where tasks are started; the loop begins with the first one."""
         if self._nursery is None:
-            self._begin()
+            with self.apart:
+                self._begin()
         assert self._nursery is not None, "begun"
         return self._nursery
 
@@ -170,35 +173,54 @@ class Tasks:
         """The tasks that could go on, in the order in which they were spawned."""
         if self._nursery is None:
             return []
+        with self.apart:
+            self._run_own()
+        return sorted(self._held.ready.values(), key=lambda found: found.number)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a task of the code under test has begun and not ended."""
+        return self._nursery is not None and bool(self._nursery.child_tasks)
+
+    def _run_own(self) -> None:
         while own := [found for found in self._held.ready.values() if found.task in self._held.own]:
             self._tick(own[:1])
         self._check()
-        return sorted(self._held.ready.values(), key=lambda found: found.number)
 
     def run(self, chosen: SimTask) -> None:
         """Let one task go on to its next checkpoint."""
-        self._tick([chosen])
-        self._check()
+        with self.apart:
+            self._tick([chosen])
+            self._check()
 
     @property
     def next_deadline_s(self) -> float | None:
         """When the next sleeping task is due, in Trio's time; None if none is."""
         if self._nursery is None:
             return None
-        left = trio.lowlevel.current_statistics().seconds_to_next_deadline
+        with self.apart:
+            left = trio.lowlevel.current_statistics().seconds_to_next_deadline
         return None if left == float("inf") else self._clock.current_time() + left
 
     def wake_due(self) -> None:
         """Time has passed: tasks whose deadline has come can go on."""
         if self._nursery is not None:
-            self._tick([])
+            with self.apart:
+                self._tick([])
 
     def close(self) -> None:
         """Cancel every task and let it clean up."""
         if self._nursery is None:
             return
-        self._nursery.cancel_scope.cancel()
-        self._nursery = None
+        nursery, self._nursery = self._nursery, None
+        with self.apart:
+            stubborn = self._end(nursery)
+        if stubborn:
+            raise RuntimeError(f"{', '.join(sorted(stubborn))} swallows its cancellation in a loop")
+
+    def _end(self, nursery: trio.Nursery) -> set[str]:
+        """Let the loop run to its end; gives the names of tasks that had to be ended by force."""
+        nursery.cancel_scope.cancel()
         self._held.holding = False
         self._tick(list(self._held.ready.values()))
         stubborn: set[str] = set()
@@ -211,8 +233,7 @@ class Tasks:
                 left_s = trio.lowlevel.current_statistics().seconds_to_next_deadline
                 self._clock.ahead_s += 0.0 if left_s == float("inf") else max(left_s, 1e-6)
             self._ticks.popleft()()
-        if stubborn:
-            raise RuntimeError(f"{', '.join(sorted(stubborn))} swallows its cancellation in a loop")
+        return stubborn
 
     def _end_by_force(self) -> set[str]:
         """Close the coroutines of tasks that will not end: Trio takes them as finished with an error."""

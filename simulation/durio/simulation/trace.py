@@ -23,6 +23,11 @@ class Trace:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
+    @property
+    def now(self) -> int:
+        """The number of the step that goes on: the time of a trace."""
+        return len(self.steps)
+
     def step(self, kind: str, label: str) -> None:
         """A step begins."""
         self.steps.append(Step(len(self.steps) + 1, kind, label))
@@ -40,6 +45,10 @@ class Trace:
             lines.append(f"{step.number:>4}  {step.kind:<9} {step.label}".rstrip())
             lines.extend(f"{'':>16}{note}" for note in step.notes)
         return lines
+
+    def tail(self, lines: int = 30) -> str:
+        """The last lines."""
+        return "\n".join(map(_cut, self.lines()[-lines:]))
 
     def __str__(self) -> str:
         return "\n".join(map(_cut, self.lines()))

@@ -78,7 +78,7 @@ def _asked(action: Action, clock_us: int) -> str:
         case EntityCalled():
             return f"call {action.entity} {action.operation}({text(action.input)})"
         case EntitySignaled():
-            later = "" if action.due_us is None else f" in {_span(action.due_us - clock_us)}"
+            later = "" if action.due_us is None else f" in {span(action.due_us - clock_us)}"
             return f"signal {action.entity} {action.operation}({text(action.input)}){later}"
         case ActivityScheduled():
             again = "" if action.attempt == 1 else f", attempt {action.attempt}"
@@ -86,12 +86,13 @@ def _asked(action: Action, clock_us: int) -> str:
         case ChildStarted():
             return f"start {action.name}({text(action.input)}) as {action.instance!r}"
         case TimerSet():
-            return f"timer in {_span(action.due_us - clock_us)}"
+            return f"timer in {span(action.due_us - clock_us)}"
         case EventSent():
             return f"send event {action.name!r}({text(action.input)}) to {action.target!r}"
         case _:
             return describe(action)
 
 
-def _span(us: int) -> str:
-    return str(timedelta(microseconds=us))
+def span(us: int) -> str:
+    """A stretch of time: seconds below two minutes, else days and a clock."""
+    return f"{us / 1_000_000:g} s" if us < 120_000_000 else str(timedelta(microseconds=us))

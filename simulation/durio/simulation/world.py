@@ -3,62 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
-from durio.entities import Answer, EntityId
+from durio.entities import Answer
 from durio.orchestration import Client
+from durio.simulation.calls import Call, ask
 from durio.simulation.link import SimLink, Waits
 from durio.simulation.operations import show
-from durio.simulation.plan import Plan, Request
+from durio.simulation.plan import Moment, Plan, Request
 from durio.simulation.process import Completion, Process, Surroundings
 from durio.simulation.tasks import SimTask
-from durio.storage import Store, When
+from durio.simulation.wording import span
+from durio.storage import HubClosed, Store
 
 AHEAD_MAX: Final = 32
 """After so many steps without one a commit comes first by default: no schedule starves the disk."""
 
+STALL_MAX_US: Final = 60_000_000
+"""For so long a hub may stall: time passes while something is to be done at once, or is due. Not longer."""
+
 CHOICES: Final = 16
 """How many alternatives a choice can tell apart."""
-
-
-@attrs.define(eq=False)
-class Call:
-    """A request of a client, and how it went. Times are numbers of steps.
-
-    While `returned` is None nobody knows how it went. `value`: what the client's method returned; `error`: what it
-    raised. `answers`: every answer that came, also to repeated sends: they must be equal (G3).
-    """
-
-    number: int
-    request: Request | None
-    what: str
-    client: int
-    make: Callable[[Client, str], Coroutine[Any, Any, Any]]
-    invoked: int = 0
-    invoked_us: int = 0
-    returned: int | None = None
-    value: Any = None
-    error: Exception | None = None
-    answers: list[Answer] = attrs.Factory(list)
-    sent: int = 0
-    lost: bool = False
-    """Whether it waited in a process that died, and was not sent again yet."""
-
-    @property
-    def request_id(self) -> str:
-        """The id under which it is sent, and sent again."""
-        return f"q{self.number}"
-
-    @property
-    def pending(self) -> bool:
-        """Whether it was sent and has no answer yet."""
-        return self.sent > 0 and self.returned is None
-
-    def __str__(self) -> str:
-        return self.what
 
 
 @attrs.frozen
@@ -92,7 +61,12 @@ class World:
         self.process: Process | None = None
         self._open_store = open_store
         self._choices: Iterator[int] = iter(plan.schedule)
-        self._crashes: dict[int, When] = dict(plan.crashes)
+        self._crashes: dict[int, Moment] = {n: when for n, when in plan.crashes if when != "running"}
+        self._halfway = {n for n, when in plan.crashes if when == "running"}
+        self._task_steps = 0
+        self._calm = False
+        self._graveyard: list[Process] = []
+        self.over = False
         self._jumps: dict[int, float] = dict(plan.jumps)
         self._waiting: dict[object, list[tuple[Call, Coroutine[Any, Any, Any]]]] = {}
         self._heard: list[tuple[object, Any]] = []
@@ -111,7 +85,7 @@ class World:
 
         def make(client: Client, request_id: str) -> Coroutine[Any, Any, Any]:
             value = payloads.decode(request.input.encode()) if request.input else None
-            return _ask(client, request, value, request_id)
+            return ask(client, request, value, request_id, call.invoked_us)
 
         call = Call(len(self.calls), request, str(request), request.client, make)
         self.calls.append(call)
@@ -132,8 +106,10 @@ class World:
         """
         process = self.process
         if process is None:
-            return [Enabled("restart", "", self._start)]
+            return [] if self.over else [Enabled("restart", "", self._start)]
         steps = [self._sending(call) for call in self._askable()]
+        if process.overdue_us is not None:
+            steps.append(Enabled("timers", "what is due fires", process.fire_due))
         steps += self._doing(process)
         if process.commits:
             commit = Enabled("commit", str(self.commits + 1), self._commit)
@@ -142,13 +118,15 @@ class World:
                 steps.append(Enabled("seal", f"commit {self.commits + 1} is on its way", process.seal))
         late = [completion for completion in process.completions if completion.again]
         steps += [Enabled("result", str(completion), partial(process.deliver, completion)) for completion in late]
-        steps += self._passing(process)
-        steps += [self._sending(call) for call in self._repeatable()]
-        return steps
+        repeats = [self._sending(call) for call in self._repeatable()]
+        steps += self._passing(process, idle=not steps and not repeats)
+        return steps + repeats
 
-    def step(self) -> bool:
-        """Take the step that the plan chooses; False: there is none."""
+    def step(self, *, time: bool = True) -> bool:
+        """Take the step that the plan chooses; False: there is none, or none but time if that may not pass."""
         steps = self.enabled()
+        if not time:
+            steps = [step for step in steps if step.kind != "time"]
         if not steps:
             return False
         width = min(len(steps), CHOICES)
@@ -187,30 +165,48 @@ class World:
         for waiting in self._waiting.values():
             for call, coroutine in waiting:
                 coroutine.close()
-                call.lost = True
+                if call.request is None:  # it has no id under which it could be sent again
+                    self._return(call, None, HubClosed(process.store.path))
+                else:
+                    call.lost = True
         self._waiting.clear()
         process.kill()
+        self._graveyard.append(process)
+
+    def restart(self) -> None:
+        """Open the hub again, out of turn."""
+        self.around.trace.step("restart", "")
+        self._start()
 
     def calm(self) -> None:
-        """From now on there are no crashes, no jumps, and only default choices."""
+        """From now on there are no crashes, no jumps, no repeats, and only default choices."""
         self._choices = iter(())
         self._crashes.clear()
+        self._halfway.clear()
         self._jumps.clear()
+        self._calm = True
 
     def advance(self, passed_us: int) -> None:
-        """Let time pass."""
+        """Let time pass. What sleeps wakes; what is due in the hub fires in a step of its own, which may be late."""
         self.around.clock.passed_us += passed_us
         if self.process is not None:
-            self.process.fire_due()
+            self.process.tasks.wake_due()
 
     def close(self) -> None:
         """The run is over."""
+        self.over = True
         for waiting in self._waiting.values():
             for _, coroutine in waiting:
                 coroutine.close()
         self._waiting.clear()
-        if self.process is not None:
-            self.process.kill()
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            self._graveyard.append(process)
+        with ExitStack() as stack:
+            for dead in self._graveyard:
+                stack.callback(dead.bury)
+        self._graveyard.clear()
 
     # Inside
 
@@ -225,13 +221,15 @@ class World:
         for call in self.calls:
             if call.client in busy or call.returned is not None:
                 continue
-            if call.lost and call.number in self.plan.abandoned:
+            if call.lost and call.number in self.plan.abandoned and not self._calm:
                 continue  # the client gave up: nobody knows whether it was done
             busy.add(call.client)
             if call.sent == 0 or call.lost:
                 yield call
 
     def _repeatable(self) -> Iterable[Call]:
+        if self._calm:
+            return
         for call in self.calls:
             if call.pending and not call.lost and call.number in self.plan.retries and call.number not in self._retried:
                 yield call
@@ -259,15 +257,20 @@ class World:
         for address in process.kernel.waiting:
             yield Enabled("turn", address, partial(process.kernel.run_turn, address))
 
-    def _passing(self, process: Process) -> Iterable[Enabled]:
-        wait_us = process.next_moment_us
-        if wait_us is not None:
-            label = f"+{wait_us / 1_000_000:g} s" if wait_us else "what is due fires"
-            yield Enabled("time", label, partial(self.advance, wait_us))
+    def _passing(self, process: Process, *, idle: bool) -> Iterable[Enabled]:
+        """A long time passes only when nothing else is to be done: a hub stalls for seconds, and not for a month."""
+        wait_us, overdue_us = process.next_moment_us, process.overdue_us or 0
+        if wait_us is not None and (idle or wait_us + overdue_us <= STALL_MAX_US):
+            yield Enabled("time", f"+{span(wait_us)}", partial(self.advance, wait_us))
 
     def _run_task(self, process: Process, task: SimTask) -> None:
         self._last_task = task.number
         process.tasks.run(task)
+        self._task_steps += 1
+        if self._task_steps in self._halfway and process.tasks.alive:
+            self._halfway.discard(self._task_steps)
+            self.crash("while a task was running")
+            raise Crashed
 
     def _deliver(self, process: Process, completion: Completion) -> None:
         process.deliver(completion)
@@ -303,6 +306,7 @@ class World:
                     self._drive(call, coroutine, value)
 
     def _drive(self, call: Call, coroutine: Coroutine[Any, Any, Any], value: Any) -> None:
+        self.around.who = f"client {call.client}"
         try:
             waits = coroutine.send(value)
         except StopIteration as stop:
@@ -310,7 +314,9 @@ class World:
         except Exception as error:
             self._return(call, None, error)
         else:
-            assert isinstance(waits, Waits), "clients wait for the simulated hub only"
+            if not isinstance(waits, Waits):
+                coroutine.close()
+                raise TypeError(f"{call} awaits something else than the client: {waits!r}")
             self._waiting.setdefault(waits.key, []).append((call, coroutine))
 
     def _return(self, call: Call, value: Any, error: Exception | None) -> None:
@@ -321,20 +327,3 @@ class World:
             self.around.trace.note(
                 f"client {call.client} gets {shown if error is None else f'{type(error).__name__}: {error}'}"
             )
-
-
-def _ask(client: Client, request: Request, value: Any, request_id: str) -> Coroutine[Any, Any, Any]:
-    options: dict[str, Any] = dict(request.options)
-    if request.kind == "call":
-        return client.call_entity(EntityId.parse(request.target), request.name, value, request_id=request_id)
-    if request.kind == "signal":
-        return client.signal_entity(EntityId.parse(request.target), request.name, value, request_id=request_id)
-    if request.kind == "start":
-        return client.start_new(request.name, request.target, value, request_id=request_id, **options)
-    if request.kind == "event":
-        return client.raise_event(request.target, request.name, value, request_id=request_id)
-    if request.kind == "terminate":
-        return client.terminate(request.target, request_id=request_id)
-    if request.kind == "suspend":
-        return client.suspend(request.target, request_id=request_id)
-    return client.resume(request.target, request_id=request_id)
