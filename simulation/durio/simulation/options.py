@@ -10,10 +10,14 @@ import attrs
 
 @attrs.frozen
 class Options:
-    """`runs`: how many examples each simulation tries, instead of its own number. `replay`: the one plan to run."""
+    """`runs`: how many examples each simulation tries, instead of its own number. `replay`: the one plan to run.
+
+    `test`: how pytest names the test that runs.
+    """
 
     runs: int | None = None
     replay: str = ""
+    test: str = ""
 
 
 OPTIONS: Final[contextvars.ContextVar[Options]] = contextvars.ContextVar("durio_simulation", default=Options())  # noqa: B039  # it is frozen

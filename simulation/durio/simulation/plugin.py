@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    options = Options(item.config.getoption("--sim-runs"), item.config.getoption("--sim-replay") or "")
+    options = Options(item.config.getoption("--sim-runs"), item.config.getoption("--sim-replay") or "", item.nodeid)
     token = OPTIONS.set(options)
     try:
         return (yield)

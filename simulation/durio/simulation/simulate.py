@@ -105,7 +105,7 @@ class Simulated:
         return (
             f"\nwhat happened ({found}):\n{sim.trace}\n\n"
             f"run exactly this again:\n  {self.test.__name__}.replay({text!r})\n"
-            f"  pytest -k {self.test.__name__} --sim-replay={text}"
+            f"  pytest {OPTIONS.get().test or f'-k {self.test.__name__}'} --sim-replay={text}"
         )
 
     def _check_again(self, lines: list[str], plan: Plan) -> None:

@@ -221,7 +221,7 @@ class World:
         for call in self.calls:
             if call.client in busy or call.returned is not None:
                 continue
-            if call.lost and call.number in self.plan.abandoned and not self._calm:
+            if call.lost and call.number in self.plan.abandoned:
                 continue  # the client gave up: nobody knows whether it was done
             busy.add(call.client)
             if call.sent == 0 or call.lost:
