@@ -66,7 +66,11 @@ class Twin:
             text=True,
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path, _SERVING: "1"},
         )
-        self._ask(json.dumps({"module": module, "file": file, "name": name}))
+        try:
+            self._ask(json.dumps({"module": module, "file": file, "name": name}))
+        except BaseException:
+            self._process.communicate()
+            raise
 
     def __enter__(self) -> Twin:
         return self

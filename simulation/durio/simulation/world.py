@@ -35,8 +35,14 @@ class Enabled:
     """A step that could come next."""
 
     kind: str
-    label: str
+    what: object
     take: Callable[[], object]
+    again: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is about; put into words only for the step that is taken."""
+        return f"{self.what}{self.again}"
 
 
 class Crashed(Exception):
@@ -112,12 +118,12 @@ class World:
             steps.append(Enabled("timers", "what is due fires", process.fire_due))
         steps += self._doing(process)
         if process.commits:
-            commit = Enabled("commit", str(self.commits + 1), self._commit)
+            commit = Enabled("commit", self.commits + 1, self._commit)
             steps.insert(len(steps) if self._ahead < AHEAD_MAX else 0, commit)
             if process.in_flight is None:
                 steps.append(Enabled("seal", f"commit {self.commits + 1} is on its way", process.seal))
         late = [completion for completion in process.completions if completion.again]
-        steps += [Enabled("result", str(completion), partial(process.deliver, completion)) for completion in late]
+        steps += [Enabled("result", completion, partial(process.deliver, completion)) for completion in late]
         repeats = [self._sending(call) for call in self._repeatable()]
         steps += self._passing(process, idle=not steps and not repeats)
         return steps + repeats
@@ -235,8 +241,7 @@ class World:
                 yield call
 
     def _sending(self, call: Call) -> Enabled:
-        again = " again" if call.sent else ""
-        return Enabled(f"client {call.client}", f"{call}{again}", partial(self._send, call))
+        return Enabled(f"client {call.client}", call, partial(self._send, call), " again" if call.sent else "")
 
     def _send(self, call: Call) -> None:
         if call.sent and not call.lost:
@@ -253,7 +258,7 @@ class World:
             yield Enabled("task", task.name, partial(self._run_task, process, task))
         for completion in process.completions:
             if not completion.again:
-                yield Enabled("result", str(completion), partial(self._deliver, process, completion))
+                yield Enabled("result", completion, partial(self._deliver, process, completion))
         for address in process.kernel.waiting:
             yield Enabled("turn", address, partial(process.kernel.run_turn, address))
 
