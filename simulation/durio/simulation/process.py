@@ -227,8 +227,12 @@ class Process:
 
     def fire_due(self) -> None:
         """What is due becomes messages."""
+        self.kernel.fire_due(self._around.clock.wall_us)
+
+    def time_passed(self) -> None:
+        """Time has passed: tasks whose deadline has come can go on, and old request ids are forgotten."""
+        self.tasks.wake_due()
         now_us = self._around.clock.wall_us
-        self.kernel.fire_due(now_us)
         if abs(now_us - self._forgot_us) >= _FORGET_US:
             self.kernel.requests.forget(now_us)
             self._forgot_us = now_us

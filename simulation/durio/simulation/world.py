@@ -196,7 +196,7 @@ class World:
         """Let time pass. What sleeps wakes; what is due in the hub fires in a step of its own, which may be late."""
         self.around.clock.passed_us += passed_us
         if self.process is not None:
-            self.process.tasks.wake_due()
+            self.process.time_passed()
 
     def close(self) -> None:
         """The run is over."""
