@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import trio
@@ -62,7 +63,8 @@ class OperationRunner:
                 return
             actor, taken = found
             outcome = await self._timed(actor, taken.work[0], self._entities.timeout_s(actor))
-            if self._interrupting and outcome.failure is not None:
+            cancelled = self._interrupting or trio.current_effective_deadline() == -math.inf
+            if cancelled and outcome.failure is not None:
                 return  # it was cancelled because the hub closes: it runs again at the next open (G10)
             self._settles.operation_done(offer, outcome)
         finally:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-import zlib
 from typing import Any, Final, Literal
 
 import attrs
@@ -73,21 +71,20 @@ class Plan:
 
     def encode(self) -> str:
         """The plan as one word, for `--sim-replay` and `Sim.replay`."""
-        rows = [[r.client, r.kind, r.target, r.name, r.input, [list(o) for o in r.options]] for r in self.requests]
-        facts = attrs.asdict(self, recurse=False) | {"requests": rows}
-        data = json.dumps([FORMAT, *facts.values()], separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(zlib.compress(data, 9)).decode().rstrip("=")
+        rows = [attrs.astuple(request, recurse=False) for request in self.requests]
+        facts = [FORMAT, rows, *attrs.astuple(self, recurse=False)[1:]]
+        return base64.urlsafe_b64encode(msgspec.json.encode(facts)).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Plan:
         """The plan that `encode` gave. Raises `UnusableReplay`."""
         try:
-            data = zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            form, *facts = json.loads(data)
+            data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            form, *facts = msgspec.json.decode(data)
             if form != FORMAT:
                 raise UnusableReplay(text, f"its format is {form}, this version reads {FORMAT}")
             return msgspec.convert(facts, _Facts).plan()
-        except (binascii.Error, zlib.error, ValueError, TypeError, UnicodeError) as error:
+        except (binascii.Error, msgspec.MsgspecError, ValueError, TypeError, UnicodeError) as error:
             if isinstance(error, UnusableReplay):
                 raise
             raise UnusableReplay(text, f"it cannot be read ({error})") from None
