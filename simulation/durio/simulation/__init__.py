@@ -27,7 +27,7 @@ from durio.simulation.plan import Plan, Request
 from durio.simulation.process import Parts
 from durio.simulation.recording import ActivityRun
 from durio.simulation.sim import Sim, simulation
-from durio.simulation.simulate import simulate
+from durio.simulation.simulate import SimulatedTest, simulate
 from durio.simulation.trace import Trace
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Request",
     "Sim",
     "SimMachine",
+    "SimulatedTest",
     "SimulationError",
     "SimulationOver",
     "TooManyRuns",

@@ -117,5 +117,6 @@ class NotDeterministic(SimulationError, AssertionError):
         return (
             f"not deterministic: the same choices differ between {self.between} at line {self.step}:\n"
             f"  one:   {self.first}\n  other: {self.second}\n"
-            "sort what is iterated (sets have no order), and take time and ids from the context"
+            "sort what is iterated (sets have no order), take time and ids from the context, and keep nothing in "
+            "variables of a module: they live from run to run (world=... makes a fresh one for each)"
         )

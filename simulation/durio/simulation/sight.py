@@ -86,7 +86,13 @@ class Sight:
         return tuple(self._world.calls)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self.trace.steps)} steps, {self.commits} commits, {self.crashes} crashes>"
+        return f"<{type(self).__name__}: {self.counted}>"
+
+    @property
+    def counted(self) -> str:
+        """How many steps, commits and crashes there were, in words."""
+        counts = [(len(self.trace.steps), "step", "s"), (self.commits, "commit", "s"), (self.crashes, "crash", "es")]
+        return ", ".join(f"{number} {word}{'' if number == 1 else many}" for number, word, many in counts)
 
     @property
     def world(self) -> Any:

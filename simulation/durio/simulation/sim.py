@@ -32,6 +32,7 @@ from durio.simulation.world import World
 from durio.storage import MemoryDisk, MemoryStore, Store
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  # the input of a call
 
 
 class Sim(Sight):
@@ -116,11 +117,11 @@ class Sim(Sight):
     @overload
     def call(self, operation: Callable[[Any], Coroutine[Any, Any, T]], /, *, key: str = ...) -> T: ...
     @overload
-    def call(self, operation: Callable[[Any, Any], Coroutine[Any, Any, T]], input: Any, /, *, key: str = ...) -> T: ...
+    def call(self, operation: Callable[[Any, I], Coroutine[Any, Any, T]], input: I, /, *, key: str = ...) -> T: ...
     @overload
     def call(self, operation: Callable[[Any], T], /, *, key: str = ...) -> T: ...
     @overload
-    def call(self, operation: Callable[[Any, Any], T], input: Any, /, *, key: str = ...) -> T: ...
+    def call(self, operation: Callable[[Any, I], T], input: I, /, *, key: str = ...) -> T: ...
     @overload
     def call(
         self, operation: str, input: object = ..., /, *, key: str = ..., entity: type | Callable[..., Any] | str

@@ -85,7 +85,8 @@ class Simulated:
                 sim.calm()
                 for holds in setup.eventually:
                     sim.eventually(_named(holds, sim), setup.within)
-                self.test(sim, **given)
+                if (returned := self.test(sim, **given)) is not None:
+                    raise TypeError(f"{self.test.__name__} returned {returned!r}: a test says it with assert")
                 if twin is not None:
                     compare(lines, twin.trace(plan), BETWEEN_SEEDS)
                 return Ran(sim.widths, sim.commits)
@@ -99,11 +100,9 @@ class Simulated:
 
     def report(self, sim: Sim, plan: Plan) -> str:
         """What a person needs to see of a failure: the trace, and how to run it again."""
-        counts = [(len(sim.trace.steps), "step", "s"), (sim.commits, "commit", "s"), (sim.crashes, "crash", "es")]
-        found = ", ".join(f"{number} {word}{'' if number == 1 else many}" for number, word, many in counts)
         text = plan.encode()
         return (
-            f"\nwhat happened ({found}):\n{sim.trace}\n\n"
+            f"\nwhat happened ({sim.counted}):\n{sim.trace}\n\n"
             f"run exactly this again:\n  {self.test.__name__}.replay({text!r})\n"
             f"  pytest {OPTIONS.get().test or f'-k {self.test.__name__}'} --sim-replay={text}"
         )
@@ -248,6 +247,10 @@ def simulate(
         raise TypeError("simulate needs something to ask: call(...), signal(...), start(...)")
     if max_crashes is not None and faults is not None:
         raise TypeError("say max_crashes or faults, not both: Faults(crashes=...)")
+    if isinstance(keys, str) or not keys:
+        raise TypeError(f"keys is a list of keys, not {keys!r}: keys=[...]")
+    if world is not None and not callable(world):
+        raise TypeError(f"world is a class or a function that makes the world, not {world!r}")
     faults = faults or Faults(crashes=max_crashes or 0)
 
     def decorate(test: Callable[..., object]) -> SimulatedTest:

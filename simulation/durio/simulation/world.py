@@ -113,7 +113,8 @@ class World:
         process = self.process
         if process is None:
             return [] if self.over else [Enabled("restart", "", self._start)]
-        steps = [self._sending(call) for call in self._askable()]
+        asking = list(self._askable())
+        steps = [self._sending(call) for call in asking]
         if process.overdue_us is not None:
             steps.append(Enabled("timers", "what is due fires", process.fire_due))
         steps += self._doing(process)
@@ -125,7 +126,8 @@ class World:
         late = [completion for completion in process.completions if completion.again]
         steps += [Enabled("result", completion, partial(process.deliver, completion)) for completion in late]
         repeats = [self._sending(call) for call in self._repeatable()]
-        steps += self._passing(process, idle=not steps and not repeats)
+        unasked = sum(call.sent == 0 for call in asking)  # who has not asked yet may do so in a month
+        steps += self._passing(process, idle=len(steps) == unasked and not repeats)
         return steps + repeats
 
     def step(self, *, time: bool = True) -> bool:
