@@ -23,6 +23,7 @@ class Scale:
     open_calls_per_s: float = 1_000.0
     open_chains_per_s: float = 200.0
     open_signals_per_s: float = 10_000.0
+    scenarios: int = 500
 
 
 FULL = Scale()
@@ -42,5 +43,6 @@ QUICK = Scale(
     open_calls_per_s=200.0,
     open_chains_per_s=50.0,
     open_signals_per_s=2_000.0,
+    scenarios=20,
 )
 """Enough to see that everything runs; the figures say little. Also the warm-up before the rounds that count."""

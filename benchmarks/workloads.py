@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from benchmarks import on_bare, on_durio, processes
+from benchmarks import on_bare, on_durio, processes, simulation
 from benchmarks.figures import Figure
 from benchmarks.scale import Scale
 
@@ -29,6 +29,7 @@ class Workload:
 RATE: Final = Figure("rate", "per s")
 P50: Final = Figure("p50", "ms")
 P99: Final = Figure("p99", "ms")
+SCENARIOS: Final = (Figure("scenarios", "per s", 500), Figure("steps", "per s"))
 OPEN: Final = (P50, P99, Figure("answers", "per s"), Figure("commits", "per s"))
 
 WORKLOADS: Final = (
@@ -110,4 +111,25 @@ WORKLOADS: Final = (
         on_bare.open_chains_busy,
     ),
     Workload("open-signals", "open load: 10,000 signals/s arrive", OPEN, on_durio.open_signals, on_bare.open_signals),
+    Workload(
+        "sim-calls",
+        "test kit: fixed plans of calls, about 20 steps",
+        SCENARIOS,
+        simulation.calls,
+        simulation.bare_calls,
+    ),
+    Workload(
+        "sim-activities",
+        "test kit: fixed plans with activities, about 20 steps",
+        SCENARIOS,
+        simulation.activities,
+        simulation.bare_activities,
+    ),
+    Workload(
+        "sim-drawn",
+        "test kit: plans drawn by Hypothesis, and judged",
+        (Figure("scenarios", "per s"), Figure("steps", "per s")),
+        simulation.drawn,
+        simulation.bare_drawn,
+    ),
 )

@@ -14,12 +14,13 @@ import durio.entities
 import durio.entities.limits
 import durio.orchestration
 import durio.orchestration.limits
+import durio.simulation
 import durio.storage
 import durio.storage.limits
 from tests.docs.pages import PROJECT, rows_of
 from tests.project.style import functions
 
-FACES: tuple[ModuleType, ...] = (durio.storage, durio.entities, durio.orchestration)
+FACES: tuple[ModuleType, ...] = (durio.storage, durio.entities, durio.orchestration, durio.simulation)
 LIMITS = {
     name: value
     for module in (durio.storage.limits, durio.entities.limits, durio.orchestration.limits)

@@ -1,14 +1,17 @@
 """Writes into the pages what the code knows: `python -m tests.docs.refresh`, from the project's root.
 
 README.md and docs/guarantees.md get, for each guarantee, the test files that name it most often; docs/errors.md gets
-the table of errors. The tests beside this file check both, and say so when it has to run again.
+the table of errors; pages that are followed with pytest get what pytest says. The tests beside this file check all of
+it, and say so when it has to run again.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
+from tests.docs import tutorial
 from tests.docs.facts import error_rows, files_naming
 from tests.docs.pages import PROJECT
 
@@ -16,13 +19,16 @@ IN_README, IN_PAGE = 3, 6
 
 
 def main() -> None:
-    """Refresh the three pages."""
+    """Refresh the pages."""
     _rewrite(PROJECT / "README.md", r"^(\| \[G(\d+)\].*\| )(?!not yet)[^|]*\|$", IN_README, "", " |")
     _rewrite(PROJECT / "docs" / "guarantees.md", r"^(Tests of G(\d+): ).*$", IN_PAGE, "../", ".")
     page = PROJECT / "docs" / "errors.md"
     rows = "\n".join("| " + " | ".join(row) + " |" for row in error_rows())
     text = page.read_text("utf-8")
     page.write_text(re.sub(r"(?<=\|---\|---\|---\|---\|\n)(?:\|.*\n)+", lambda _: rows + "\n", text), "utf-8")
+    for followed in tutorial.FOLLOWED:
+        with tempfile.TemporaryDirectory() as folder:
+            tutorial.refresh(followed, Path(folder))
 
 
 def _rewrite(page: Path, pattern: str, most: int, prefix: str, end: str) -> None:

@@ -12,6 +12,7 @@ CLAIMS = {
     "aggregator": ("/news   500 views", "every one of them: 1500 views"),
     "eternal": ("1000 reported, 1000 cleaned up", "499500 reported, 499500 freed"),
     "fan_out_fan_in": ("up to 50 activities ran at once", "12,750 words"),
+    "find_the_race": ("what happened (", "in all", "run exactly this again:", "nothing was found", "on a real hub"),
     "function_chaining": ("book: reserved -> charged -> shipped", "yacht: reserved -> released"),
     "human_interaction": ("train: approved after 5 hours", "hotel: escalated after 72 hours"),
     "monitor": ("backup is done", "gave up on endless"),

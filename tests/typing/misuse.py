@@ -13,6 +13,7 @@ from datetime import datetime
 
 from durio.entities import EntityContext, EntityId
 from durio.orchestration import Client, OrchestrationContext, RetryOptions, Started, Task
+from durio.simulation import Faults, Sim, call, simulate, start
 from tests.typing.program import CLICKS, Counter, Order, app, bill, chain, dice, greet, hello, nightly, oracle, watch
 
 RETRY = RetryOptions(1_000, 3)
@@ -127,3 +128,21 @@ def entity_contexts(ctx: EntityContext) -> None:
     state: str = ctx.get_state(int, int)  # type: ignore[assignment]
     ctx.get_state(expected_type=Counter).value  # type: ignore[union-attr]
     ctx.set_state()  # type: ignore[call-arg]
+
+
+def simulations(sim: Sim) -> None:
+    """A simulation has the names that it has; faults and tests, too."""
+    sim.call(Counter.add, 1).uper()  # type: ignore[attr-defined]
+    sim.call(Counter.add, "5")  # type: ignore[arg-type]
+    sim.call(Counter.fetch, 5)  # type: ignore[arg-type]
+    sim.call(Counter.add)  # type: ignore[arg-type]
+    sim.call(Counter.reset, 1)  # type: ignore[arg-type]
+    sim.call("add", 1)  # type: ignore[call-overload]
+    sim.state(Counter).valu  # type: ignore[attr-defined]
+    sim.advance("3 days")  # type: ignore[arg-type]
+    sim.start(greet, ["Tokyo"]).instance_id  # type: ignore[attr-defined]
+    simulate(start(nightly), max_crash=1)  # type: ignore[call-arg]
+    simulate(nightly)  # type: ignore[arg-type]
+    call(Counter.add, 1, kye="a")  # type: ignore[call-arg]
+    Faults(crash=1)  # type: ignore[call-arg]
+    sim.results[0].answer  # type: ignore[attr-defined]

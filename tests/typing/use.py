@@ -24,12 +24,26 @@ from durio.orchestration import (
     Task,
     TimerTask,
 )
+from durio.simulation import (
+    ActivityRun,
+    Ask,
+    Call,
+    Faults,
+    Linearizability,
+    Sim,
+    call,
+    signal,
+    simulate,
+    simulation,
+    start,
+)
 from tests.typing.program import (
     CLICKS,
     Box,
     Counter,
     Order,
     Receipt,
+    app,
     bill,
     chain,
     dice,
@@ -231,3 +245,37 @@ def entity_contexts(ctx: EntityContext) -> None:
     assert_type(ctx.start_new(nightly), str)
     assert_type(ctx.signal_entity(CLICKS, Counter.add, 1), None)
     assert_type(EntityContext.current(), EntityContext)
+
+
+@simulate(call(Counter.add, 1), signal(Counter.reset), start(nightly), faults=Faults(crashes=1), clients=2)
+def simulated(sim: Sim) -> None:
+    """A test that is simulated sees the states of entities in their own types."""
+    assert_type(sim.state(Counter), Counter)
+    assert_type(sim.state(Counter, "clicks").value, int)
+    assert_type(sim.state("counter"), Any)
+    assert_type(sim.state(tally), Any)
+    assert_type(sim.status("demo"), DurableOrchestrationStatus)
+    assert_type(sim.instances, dict[str, DurableOrchestrationStatus])
+    assert_type(sim.results, tuple[Call, ...])
+    assert_type(sim.runs(bill), list[ActivityRun])
+    assert_type(sim.effects(bill), list[Any])
+    assert_type(sim.linearizable(Counter), Linearizability)
+    assert_type(sim.now, datetime)
+
+
+def simulations() -> None:
+    """What a client is told has the type that the operation returns; what is decorated can be called, and replayed."""
+    with simulation(app) as sim:
+        assert_type(sim, Sim)
+        assert_type(sim.call(Counter.add, 1), int)
+        assert_type(sim.call(Counter.add, 1, key="clicks"), int)
+        assert_type(sim.call(Counter.fetch, "a"), bytes)
+        assert_type(sim.call(Counter.refresh), float)
+        assert_type(sim.call("add", 1, entity=Counter), Any)
+        assert_type(sim.start(greet, ["Tokyo"]), str)
+        assert_type(sim.do(lambda client: client.call_entity(CLICKS, Counter.add, 1)), int)
+        assert_type(sim.send(call(Counter.add, 1)), Call)
+        assert_type(call(Counter.add, 1), Ask)
+        assert_type(sim.enabled(), list[str])
+    assert_type(simulated(), None)
+    assert_type(simulated.replay("text"), None)
