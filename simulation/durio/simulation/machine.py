@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from durio.orchestration import App
+from durio.simulation.drawing import CHOICES
 from durio.simulation.process import Parts
 from durio.simulation.sim import Sim
 from durio.simulation.subject import NO_FAKES, STEPS_MAX, Subject
-from durio.simulation.world import CHOICES
 
 
 class SimMachine(RuleBasedStateMachine):
@@ -39,7 +39,7 @@ class SimMachine(RuleBasedStateMachine):
         )
         self.sim = Sim(subject)
 
-    @rule(choices=st.lists(st.integers(0, CHOICES - 1), min_size=1, max_size=8))
+    @rule(choices=st.lists(st.integers(0, 8 * CHOICES), min_size=1, max_size=8))
     def step(self, choices: list[int]) -> None:
         """Some of the enabled steps come next, one after the other."""
         for choice in choices:

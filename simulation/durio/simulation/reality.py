@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
@@ -23,6 +23,9 @@ _REPLAY_SHIFT_US: Final = 90_061_000_001
 
 
 _FAKE: Final = "give a fake: simulate(..., activities={your_activity: fake})"
+
+
+_LOGGERS: Final = ("durio.entities", "durio.orchestration")
 
 
 class Reality:
@@ -46,18 +49,24 @@ class Reality:
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
-        """While the block runs the process sees the virtual world."""
-        kept = [(owner, name, getattr(owner, name)) for owner, name, _ in self._stand_ins()]
+        """While the block runs this thread sees the virtual world. Other threads share nothing but `random`."""
+        thread = threading.get_ident()
+        kept = [(owner, name, getattr(owner, name), stand_in) for owner, name, stand_in in self._stand_ins()]
+        loggers = [(logger, logger.disabled) for logger in map(logging.getLogger, _LOGGERS)]
         state = random.getstate()
-        for owner, name, stand_in in self._stand_ins():
-            setattr(owner, name, stand_in)
+        for owner, name, real, stand_in in kept:
+            setattr(owner, name, _here(thread, real, stand_in))
+        for logger, _ in loggers:
+            logger.disabled = True  # the trace says it all, once
         random.setstate(self._dice)
         try:
             yield
         finally:
             self._dice = random.getstate()
-            for owner, name, real in kept:
+            for owner, name, real, _ in kept:
                 setattr(owner, name, real)
+            for logger, disabled in loggers:
+                logger.disabled = disabled
             random.setstate(state)
 
     @contextmanager
@@ -72,14 +81,12 @@ class Reality:
             self._shift_us = 0
             random.setstate(state)
 
-    def _stand_ins(self) -> tuple[tuple[Any, str, Any], ...]:
+    def _stand_ins(self) -> tuple[tuple[Any, str, Callable[..., Any]], ...]:
         return (
             (time, "time", lambda: self._now_us() / 1_000_000),
             (time, "time_ns", lambda: self._now_us() * 1000),
             (time, "sleep", self._refuse_sleep),
             (os, "urandom", self._random.randbytes),
-            (logging.getLogger("durio.entities"), "disabled", True),  # the trace says it all, once
-            (logging.getLogger("durio.orchestration"), "disabled", True),
             (threading.Thread, "start", self._refuse_thread),
             (trio.to_thread, "run_sync", self._refuse_thread),
             (socket.socket, "connect", self._refuse_socket),
@@ -104,3 +111,12 @@ class Reality:
 
     def _refuse_process(self, *_: object, **__: object) -> NoReturn:
         self._refuse("a process was started", _FAKE)
+
+
+def _here(thread: int, real: Callable[..., Any], stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is `stand_in` in one thread, and `real` in all others."""
+
+    def either(*args: Any, **options: Any) -> Any:
+        return (stand_in if threading.get_ident() == thread else real)(*args, **options)
+
+    return either

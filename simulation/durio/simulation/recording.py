@@ -54,20 +54,27 @@ class Effects:
         self.happened.append(ActivityRun(name, value, context.instance_id, context.idempotency_key, context.attempt))
         self._note(f"{name}({', '.join(map(repr, inputs))}) runs{' again' if again else ''}")
 
+    def _is_method(self, fake: Callable[..., Any], name: str) -> bool:
+        """Whether a fake is a function of the world's class, or of one that it is derived from."""
+        assert self._make_world is not None, "there is a world"
+        kind = self._make_world if isinstance(self._make_world, type) else type(self._make_world())
+        return any(vars(base).get(name) is fake for base in kind.__mro__)
+
     def bound(self, fake: Callable[..., Any]) -> Callable[..., Any]:
         """A fake that is a method of the world's class, bound to the world of the run that goes on."""
-        if getattr(self._make_world, getattr(fake, "__name__", ""), None) is not fake:
+        name = getattr(fake, "__name__", "")
+        if self._make_world is None or not self._is_method(fake, name):
             return fake
         if inspect.iscoroutinefunction(fake):
 
             async def call_async(*inputs: Any) -> Any:
-                return await fake(self.world, *inputs)
+                return await getattr(self.world, name)(*inputs)
 
             call: Callable[..., Any] = call_async
         else:
 
             def call(*inputs: Any) -> Any:
-                return fake(self.world, *inputs)
+                return getattr(self.world, name)(*inputs)
 
         parameters = list(inspect.signature(fake).parameters.values())
         vars(call)["__signature__"] = inspect.Signature(parameters[1:])

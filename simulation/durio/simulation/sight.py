@@ -16,7 +16,7 @@ from durio.simulation.asking import Ask, entity_name
 from durio.simulation.calls import Call
 from durio.simulation.errors import SimulationOver
 from durio.simulation.linearizability import Linearizability
-from durio.simulation.model import judge
+from durio.simulation.model import Rest, judge
 from durio.simulation.operations import EntityOperation
 from durio.simulation.process import Process, Surroundings
 from durio.simulation.recording import ActivityRun
@@ -115,12 +115,14 @@ class Sight:
         """
         app = self._subject.app
         names = {entity_name(app, Ask("call", "", entity=entity)) for entity in entities}
+        at_rest = self.at_rest
         by_entity: dict[str, list[EntityOperation]] = {}
         for operation in self.operations:
             if not names or EntityId.parse(operation.entity).name in names:
                 by_entity.setdefault(operation.entity, []).append(operation)
         for entity, operations in by_entity.items():
-            verdict = judge(app, entity, operations, at_rest=self.at_rest)
+            rest = Rest(len(self.trace.steps), self._encoded(entity)) if at_rest else None
+            verdict = judge(app, entity, operations, at_rest=at_rest, rest=rest)
             if not verdict:
                 return verdict
         return Linearizability()
@@ -183,6 +185,10 @@ class Sight:
                 self._world.restart()
         assert self._world.process is not None, "a restart is the only step then"
         return self._world.process
+
+    def _encoded(self, entity: str) -> bytes | None:
+        data = self._process.store.get(entity_keys.actor(entity) + STATE)
+        return None if data is None else self._process.entities.decode_row(data).state
 
     def _addresses(self) -> list[str]:
         store = self._process.store

@@ -21,6 +21,7 @@ from durio.simulation.clocks import SimClock
 
 T = TypeVar("T")
 
+_ALONE_TICKS_MAX: Final = 10_000
 _TICKS_MAX: Final = 1_000
 
 
@@ -108,23 +109,43 @@ class _Holding(trio.abc.Instrument):
         self.ending = self.ending or task in self.own
 
 
+class NeverEnds(Exception):
+    """A coroutine function that was run alone waits for ever."""
+
+
 def run_alone(call: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Run a coroutine function to its end in a loop of its own, whose time passes by itself. Raises what it raises."""
+    """Run a coroutine function to its end in a loop of its own, whose time passes by itself.
+
+    Raises what it raises, and `NeverEnds`.
+    """
     ticks: deque[Callable[[], object]] = deque()
     ended: list[Outcome[T]] = []
+    nursery: list[trio.Nursery] = []
+
+    async def main() -> T:
+        async with trio.open_nursery() as opened:
+            nursery.append(opened)
+            return await call(*args)
+        raise NeverEnds  # it was cancelled
+
     with Apart():
         with _python_hears_interrupts():
             trio.lowlevel.start_guest_run(
-                call,
-                *args,
+                main,
                 run_sync_soon_threadsafe=ticks.append,
                 done_callback=ended.append,
                 clock=MockClock(autojump_threshold=0),
                 host_uses_signal_set_wakeup_fd=True,
             )
+        for _ in range(_ALONE_TICKS_MAX):
+            if ended:
+                return ended[0].unwrap()
+            ticks.popleft()()
+        assert nursery, "it was started in the first tick"
+        nursery[0].cancel_scope.cancel()
         while not ended:
             ticks.popleft()()
-    return ended[0].unwrap()
+    raise NeverEnds
 
 
 class _LoopClock(trio.abc.Clock):

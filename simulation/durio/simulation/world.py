@@ -26,9 +26,6 @@ AHEAD_MAX: Final = 32
 STALL_MAX_US: Final = 60_000_000
 """For so long a hub may stall: time passes while something is to be done at once, or is due. Not longer."""
 
-CHOICES: Final = 16
-"""How many alternatives a choice can tell apart."""
-
 
 @attrs.frozen
 class Enabled:
@@ -137,10 +134,8 @@ class World:
             steps = [step for step in steps if step.kind != "time"]
         if not steps:
             return False
-        width = min(len(steps), CHOICES)
-        choice = next(self._choices, 0)
-        self.widths.append(width)
-        self.take(steps[choice % width])
+        self.widths.append(len(steps))
+        self.take(steps[next(self._choices, 0) % len(steps)])
         return True
 
     def take(self, chosen: Enabled) -> None:
