@@ -68,7 +68,7 @@ def test(sim):
 """
 
 NOT_IMPORTABLE = """
-if os.environ.get("PYTHONHASHSEED") in ("1", "2"):
+if "DURIO_SIMULATION_TWIN" in os.environ:
     raise ImportError("this module is shy")
 
 @app.orchestration
