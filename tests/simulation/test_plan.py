@@ -77,7 +77,8 @@ def text_of(data: object) -> str:
 
 def fields(**changes: object) -> list[object]:
     """The JSON of an empty plan with some fields changed."""
-    empty: dict[str, object] = {field.name: [] for field in attrs.fields(Plan)} | {"evict": False}
+    empty: dict[str, object] = {field.name: [] for field in attrs.fields(Plan)}
+    empty["evict"] = False
     return [FORMAT, *(empty | changes).values()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from unittest.mock import AsyncMock, Mock
 
 import attrs
@@ -139,7 +139,11 @@ def test_what_is_no_fake_is_refused() -> None:
     """G31: an activity that the app does not have, a value, a generator: said before anything runs."""
     with pytest.raises(NotRegistered, match="registered: changes, nothing, pay, ship, usual"):
         bought({"refund": plain})
-    for wrong in (5, lambda order: (yield order)):
+
+    def generator(order: object) -> Iterator[object]:
+        yield order
+
+    for wrong in (5, generator):
         with pytest.raises(TypeError, match="'pay' must be a function"):
             bought({pay: wrong})  # type: ignore[dict-item]
 

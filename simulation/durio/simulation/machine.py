@@ -26,7 +26,8 @@ class SimMachine(RuleBasedStateMachine):
 
     app: ClassVar[App]
     activities: ClassVar[Mapping[str | Callable[..., Any], Callable[..., Any]]] = NO_FAKES
-    world: ClassVar[Callable[[], object] | None] = None
+    world: ClassVar[Any] = None
+    """As in `simulate`: a class or a function without arguments that makes the world, or None."""
     parts: ClassVar[Parts | None] = None
     crashes_max: ClassVar[int] = 2
 

@@ -65,17 +65,14 @@ class Effects:
         name = getattr(fake, "__name__", "")
         if self._make_world is None or not self._is_method(fake, name):
             return fake
-        if inspect.iscoroutinefunction(fake):
 
-            async def call_async(*inputs: Any) -> Any:
-                return await getattr(self.world, name)(*inputs)
+        async def call_async(*inputs: Any) -> Any:
+            return await getattr(self.world, name)(*inputs)
 
-            call: Callable[..., Any] = call_async
-        else:
+        def call_sync(*inputs: Any) -> Any:
+            return getattr(self.world, name)(*inputs)
 
-            def call(*inputs: Any) -> Any:
-                return getattr(self.world, name)(*inputs)
-
+        call = call_async if inspect.iscoroutinefunction(fake) else call_sync
         parameters = list(inspect.signature(fake).parameters.values())
         vars(call)["__signature__"] = inspect.Signature(parameters[1:])
         return call
