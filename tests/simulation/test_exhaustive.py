@@ -8,12 +8,14 @@ from typing import Any, TypeAlias
 
 import attrs
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from durio.orchestration import App, OrchestrationContext
 from durio.simulation import Ask, Plan, Sim, TooManyRuns, call, simulate, start
 from durio.simulation.exhaustive import Ran, schedules, search
+from durio.simulation.plan import Moment
 from durio.simulation.simulate import SimulatedTest
 from durio.simulation.subject import Subject
 
@@ -185,12 +187,12 @@ def test_a_search_that_is_too_long_says_so() -> None:
     assert caught.value.runs == 5
 
 
-def fork(runs: list[Plan], commits: int = 0) -> Callable[[Plan], Ran]:
+def fork(runs: list[Plan], commits: int = 0, task_steps: int = 0) -> Callable[[Plan], Ran]:
     """A world of two schedules."""
 
     def run(plan: Plan) -> Ran:
         runs.append(plan)
-        return Ran((2,), commits)
+        return Ran((2,), commits, task_steps)
 
     return run
 
@@ -217,6 +219,50 @@ def test_every_schedule_is_tried_with_every_crash() -> None:
     moments = ["before", "after"]
     two = {((a, x), (b, y)) for a, b in [(1, 2), (1, 3), (2, 3)] for x in moments for y in moments}
     assert Counter(plan.crashes for plan in runs) == Counter([*one, *two])
+
+
+def test_every_step_of_a_task_may_be_the_last_one() -> None:
+    """G24: a process dies while a task runs, too: behind each of its steps; twice, at steps and at commits alike."""
+    runs = list[Plan]()
+    search(Plan(), fork(runs, commits=1, task_steps=2), 0, 1, runs_max=99)
+    at_commits, at_steps = [(1, "before"), (1, "after")], [(1, "running"), (2, "running")]
+    assert [plan.crashes for plan in runs] == [(), *((moment,) for moment in at_commits + at_steps)]
+    runs.clear()
+    search(Plan(), fork(runs, commits=1, task_steps=1), 0, 2, runs_max=99)
+    mixed: tuple[tuple[int, Moment], ...] = ((1, "before"), (2, "running"))
+    assert [plan.crashes for plan in runs].count(mixed) == 1
+
+
+class Books:
+    """A world in which money is booked out of one account and then, after a pause, into another one."""
+
+    def __init__(self) -> None:
+        self.booked: list[str] = []
+
+    async def ship(self, number: int) -> int:
+        """Believes, when it runs again, that all was done."""
+        if "debit" not in self.booked:
+            self.booked.append("debit")
+            await trio.lowlevel.checkpoint()
+            self.booked.append("credit")
+        return number
+
+
+def test_an_activity_that_dies_half_way_is_found() -> None:
+    """G24: the search finds what only a crash in the middle of an activity shows."""
+
+    def whole(sim: Sim) -> None:
+        assert not sim.settled or sim.world.booked == ["debit", "credit"]
+
+    def search_all(crashes: int) -> None:
+        fakes: dict[str | Callable[..., Any], Callable[..., Any]] = {ship: Books.ship}
+        asked = start(order, 1)
+        simulate(asked, app=app, activities=fakes, world=Books, exhaustive=0, max_crashes=crashes)(whole)()
+
+    search_all(0)
+    with pytest.raises(AssertionError) as caught:
+        search_all(1)
+    assert "CRASH while a task was running" in caught.value.__notes__[0]
 
 
 def test_a_bug_that_needs_a_crash_is_found_with_crashes() -> None:

@@ -159,6 +159,17 @@ def test_an_invariant_holds_after_every_commit(sim: Sim) -> None:
     assert lengths == [1, 2, 3]
 
 
+def test_the_last_commit_of_a_process_is_looked_at_by_the_next_one() -> None:
+    """What a commit broke behind which the process died is seen when the hub is open again."""
+    plan = Plan(crashes=((1, "after"),))
+    with simulation(app, replay=plan.encode()) as sim:
+        sim.invariant(lambda: sim.state(Shelf).books == [])
+        sim.send(call(Shelf.put, "Momo"))
+        with pytest.raises(AssertionError):
+            sim.run()
+        assert [step.kind for step in sim.trace.steps][-2:] == ["commit", "restart"]
+
+
 def test_an_invariant_that_raises_is_heard(sim: Sim) -> None:
     """What an invariant raises comes out of whatever took the step, as it is."""
 

@@ -148,6 +148,7 @@ def test_an_eternal_orchestration_is_cut_off() -> None:
         assert not sim.at_rest
         assert not sim.settled
         assert sim.deadlocked == []
+        assert str(sim.trace).endswith("cut off after 2,000 steps (steps_max)")
         sim.run()
         assert len(sim.trace.steps) == 2 * steps - 3  # the start was three of them
 

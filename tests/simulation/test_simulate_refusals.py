@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from durio.orchestration import App, OrchestrationContext
-from durio.simulation import Ask, Faults, Sim, simulate, start
+from durio.simulation import Ask, Faults, Sim, simulate, simulation, start
 
 app = App()
 
@@ -91,3 +91,28 @@ def test_asks_have_one_input() -> None:
     with pytest.raises(TypeError):
         make(greet, "you", "me")
     assert isinstance(make(greet, "you"), Ask)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"clients": 0}, "clients=0 must be at least 1"),
+        ({"max_calls": 0}, "max_calls=0 must be at least 1"),
+        ({"max_crashes": -1}, "max_crashes=-1 must be at least 0"),
+        ({"within": 0}, "within=0 must be at least 1"),
+        ({"exhaustive": -1}, "exhaustive=-1 must be at least 0"),
+        ({"runs_max": 0}, "runs_max=0 must be at least 1"),
+        ({"steps_max": 0}, "steps_max=0 must be at least 1"),
+        ({"store": "tape"}, "store='tape' must be 'memory' or 'lmdb'"),
+    ],
+)
+def test_wrong_numbers_are_named_at_once(given: dict[str, Any], text: str) -> None:
+    """A simulation without steps, clients or requests would pass every test: it is refused before anything runs."""
+    with pytest.raises(ValueError, match=text):
+        simulate(start(greet, "you"), **given)
+
+
+def test_a_plan_says_itself_whether_actors_leave_memory() -> None:
+    """`replay` and `evict` together are a contradiction."""
+    with pytest.raises(TypeError, match="say replay or evict, not both"), simulation(app, replay="x", evict=True):
+        pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, product
+from itertools import combinations
 from typing import Final
 
 import attrs
@@ -16,10 +16,11 @@ RUNS_MAX: Final = 50_000
 
 @attrs.frozen
 class Ran:
-    """What a run showed: how many steps were enabled at each choice, and how many commits there were."""
+    """What a run showed: how many steps were enabled at each choice; how many commits and steps of tasks there were."""
 
     widths: tuple[int, ...]
     commits: int
+    task_steps: int = 0
 
 
 def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_max: int, runs_max: int) -> int:
@@ -29,7 +30,7 @@ def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_
     """
     __tracebackhide__ = True
     runs = 0
-    commits = 0
+    commits = task_steps = 0
 
     def counted(chosen: Plan) -> Ran:
         __tracebackhide__ = True
@@ -40,9 +41,9 @@ def search(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int, crashes_
         return run(chosen)
 
     for crashes in range(crashes_max + 1):
-        for planned in _crashes(commits, crashes):
+        for planned in _crashes(commits, task_steps, crashes):
             for ran in schedules(attrs.evolve(plan, crashes=planned), counted, deviations_max):
-                commits = max(commits, ran.commits)
+                commits, task_steps = max(commits, ran.commits), max(task_steps, ran.task_steps)
     return runs
 
 
@@ -63,9 +64,14 @@ def schedules(plan: Plan, run: Callable[[Plan], Ran], deviations_max: int) -> It
             return
 
 
-def _crashes(commits: int, number: int) -> Iterator[tuple[tuple[int, Moment], ...]]:
-    """All ways in which that many of the commits are the last ones of their process."""
-    moments: tuple[Moment, ...] = ("before", "after")
-    for chosen in combinations(range(1, commits + number), number):
-        for when in product(moments, repeat=number):
-            yield tuple(zip(chosen, when, strict=True))
+def _crashes(commits: int, task_steps: int, number: int) -> Iterator[tuple[tuple[int, Moment], ...]]:
+    """All ways in which the process dies so often: at a commit, or behind a step of a task."""
+    moments: list[tuple[int, Moment]] = []
+    for commit in range(1, commits + number):  # a crash makes more commits
+        moments += [(commit, "before"), (commit, "after")]
+    if task_steps:
+        moments += [(step, "running") for step in range(1, task_steps + number)]
+    for chosen in combinations(moments, number):
+        at_commits = [commit for commit, when in chosen if when != "running"]
+        if len(set(at_commits)) == len(at_commits):  # not before and after the same one
+            yield chosen

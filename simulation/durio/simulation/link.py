@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from collections.abc import Generator
+from typing import Any
 
 import attrs
 import trio
 
 from durio.entities import MAIL_LANE, Answer, Env, Message
 from durio.orchestration.records import Snapshot
+from durio.simulation.process import Process
 from durio.storage import Store
 
 
@@ -23,49 +24,25 @@ class Waits:
         return (yield self)
 
 
-class Intake(Protocol):
-    """The simulated process, as its clients see it."""
-
-    @property
-    def env(self) -> Env: ...
-
-    @property
-    def store(self) -> Store: ...
-
-    def token(self, request_id: str | None) -> str:
-        """A reply token."""
-        ...
-
-    def take_in(
-        self, address: str, message: Message, token: str, *, lane: int, tell: bool, digest: bytes, due_us: int | None
-    ) -> None:
-        """Take a client's message in."""
-        ...
-
-    def listen(self, key: object, hear: Callable[[Any], None]) -> None:
-        """Call `hear` once with what comes under `key`."""
-        ...
-
-
 class SimLink:
     """A `Link` into the process that lives now.
 
     A client outside is suspended by yielding `Waits`; one inside an activity waits as a Trio task.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, process: Process) -> None:
+        self._process = process
 
     @property
     def env(self) -> Env:
-        return self._intake.env
+        return self._process.env
 
     @property
     def store(self) -> Store:
-        return self._intake.store
+        return self._process.store
 
     def token(self, request_id: str | None) -> str:
-        return self._intake.token(request_id)
+        return self._process.token(request_id)
 
     async def submit(
         self,
@@ -78,7 +55,7 @@ class SimLink:
         digest: bytes = b"",
         due_us: int | None = None,
     ) -> Answer:
-        self._intake.take_in(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
+        self._process.take_in(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
         answer: Answer = await self._wait(token)
         return answer
 
@@ -99,6 +76,6 @@ class SimLink:
             heard.append(value)
             event.set()
 
-        self._intake.listen(key, hear)
+        self._process.listen(key, hear)
         await event.wait()
         return heard[0]

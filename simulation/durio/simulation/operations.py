@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from durio.entities import Answer, Answered, Mail, Operation
+from durio.simulation.wording import text, told_outcome
 
 
 @attrs.define(eq=False)
@@ -28,17 +29,14 @@ class EntityOperation:
     one_way: bool = False
 
     def __str__(self) -> str:
-        data = "" if self.input is None else self.input.decode()
         end = "?" if self.returned is None else str(self.returned)
         shown = "" if self.answer is None else f" -> {show(self.answer)}"
-        return f"[{self.invoked}..{end}] {self.who}: {self.name}({data}){shown}"
+        return f"[{self.invoked}..{end}] {self.who}: {self.name}({text(self.input)}){shown}"
 
 
 def show(answer: Answer) -> str:
     """An answer in a few words."""
-    if answer.failure is not None:
-        return f"{answer.failure.type}: {answer.failure.message}"
-    return "null" if answer.value is None else answer.value.decode()
+    return told_outcome(answer.failure, answer.value)
 
 
 class OperationLog:

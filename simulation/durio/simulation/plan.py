@@ -32,14 +32,14 @@ class Request:
 
     def __str__(self) -> str:
         shown = self.input if len(self.input) <= 60 else self.input[:60] + "…"
-        if self.kind in ("call", "signal"):
-            return f"{self.kind} {self.target} {self.name}({shown})"
         options = "".join(f", {name}={value!r}" for name, value in self.options)
+        if self.kind in ("call", "signal"):
+            return f"{self.kind} {self.target} {self.name}({shown}){options}"
         if self.kind == "start":
             return f"start {self.name}({shown}) as {self.target!r}{options}"
         if self.kind == "event":
             return f"raise event {self.name!r}({shown}) for {self.target!r}"
-        return f"{self.kind} {self.target!r}"
+        return f"{self.kind} {self.target!r}{options}"
 
 
 @attrs.frozen(repr=False)
@@ -70,7 +70,7 @@ class Plan:
         printer.text(repr(self))  # Hypothesis would print every field
 
     def encode(self) -> str:
-        """The plan as one word, for `--sim-replay` and `Sim.replay`."""
+        """The plan as one word, for `--sim-replay`, `simulation(replay=...)` and the `replay` of a simulated test."""
         rows = [attrs.astuple(request, recurse=False) for request in self.requests]
         facts = [FORMAT, rows, *attrs.astuple(self, recurse=False)[1:]]
         return base64.urlsafe_b64encode(msgspec.json.encode(facts)).decode().rstrip("=")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
+import trio
 
 from durio.entities import EntityKind, Kernel, Message, Operation, keys
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
@@ -24,7 +25,7 @@ from durio.simulation.reality import Reality
 from durio.simulation.tasks import Apart, Tasks
 from durio.simulation.trace import Trace
 from durio.simulation.watching import WatchedEntities, WatchedInstances
-from durio.simulation.wording import failed, text
+from durio.simulation.wording import told_outcome
 from durio.storage import Store
 
 _IDLE_US: Final = int(IDLE_S * 1_000_000)
@@ -115,6 +116,7 @@ class Process:
     # What comes in
 
     def token(self, request_id: str | None) -> str:
+        """A reply token: a fresh one, or that of the request id."""
         if request_id is not None:
             return REQUEST_TOKEN + request_id
         self._tokens += 1
@@ -127,10 +129,12 @@ class Process:
         if self.kernel.admit(address, token, digest):
             if isinstance(message, Operation):
                 around = self._around
-                around.log.asked(self._batch(), around.trace.now, around.who, token, address, message)
+                who = "an activity" if trio.lowlevel.in_trio_task() else around.who
+                around.log.asked(self._batch(), around.trace.now, who, token, address, message)
             self.kernel.submit(address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
 
     def listen(self, key: object, hear: Callable[[Any], None]) -> None:
+        """Call `hear` once with what comes under `key`."""
         self._listening.setdefault(key, []).append(hear)
 
     def job_done(self, key: bytes, address: str, message: Message) -> None:
@@ -154,7 +158,7 @@ class Process:
     # Commits
 
     @property
-    def commits(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether there is something to commit."""
         return self.in_flight is not None or bool(self.kernel.view.filling)
 
@@ -272,5 +276,4 @@ class Parts:
 
 
 def _shown(message: Message) -> str:
-    failure, result = getattr(message, "failure", None), getattr(message, "result", None)
-    return failed(failure) if failure is not None else text(result) or "null"
+    return told_outcome(getattr(message, "failure", None), getattr(message, "result", None))

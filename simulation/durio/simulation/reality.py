@@ -21,9 +21,7 @@ from durio.simulation.errors import NotSimulated
 _REPLAY_SHIFT_US: Final = 90_061_000_001
 """A replay happens at another time: by 25 hours, a minute, a second and a microsecond."""
 
-
 _FAKE: Final = "give a fake: simulate(..., activities={your_activity: fake})"
-
 
 _LOGGERS: Final = ("durio.entities", "durio.orchestration")
 
@@ -97,8 +95,9 @@ class Reality:
         return self._clock.wall_us + self._shift_us
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
-        self._offence = self._offence or NotSimulated(what, instead)
-        raise self._offence
+        error = NotSimulated(what, instead)
+        self._offence = self._offence or error
+        raise error
 
     def _refuse_sleep(self, *_: object) -> NoReturn:
         self._refuse("time.sleep was called", "use `await trio.sleep` in an async activity")

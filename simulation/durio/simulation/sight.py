@@ -45,19 +45,18 @@ class Sight:
     @overload
     def state(self, entity: str | Callable[..., Any], key: str = ...) -> Any: ...
     def state(self, entity: Any, key: str = "k") -> Any:
-        """The state of an entity at the last commit. One that does not exist has the state that it begins with."""
+        """The state of an entity at the last commit. A class that has no state yet gives what it begins with."""
         app = self._subject.app
         name = entity_name(app, Ask("call", "", entity=entity))
-        data = self._process.store.get(entity_keys.actor(str(EntityId(name, key))) + STATE)
-        if data is None:
+        state = self._encoded(str(EntityId(name, key)))
+        if state is None:
             return entity() if isinstance(entity, type) else None
-        state = self._process.entities.decode_row(data).state
         return app.payloads.decode(state, entity if isinstance(entity, type) else Any, f"state of {name!r}")
 
     def exists(self, entity: type | str | Callable[..., Any], key: str = "k") -> bool:
         """Whether an entity exists at the last commit."""
         name = entity_name(self._subject.app, Ask("call", "", entity=entity))
-        return self._process.store.get(entity_keys.actor(str(EntityId(name, key))) + STATE) is not None
+        return self._encoded(str(EntityId(name, key))) is not None
 
     def status(self, instance_id: str) -> DurableOrchestrationStatus:
         """The status of an instance at the last commit; falsy if there is none."""
@@ -82,7 +81,7 @@ class Sight:
 
     @property
     def results(self) -> tuple[Call, ...]:
-        """Everything that clients asked, and how it went, in the order of the plan."""
+        """Everything that clients asked, and how it went: first what the plan has, then what the test asked."""
         return tuple(self._world.calls)
 
     def __repr__(self) -> str:

@@ -58,11 +58,16 @@ class Sim(Sight):
     # What happens
 
     def run(self, *, time: bool = True) -> None:
-        """Take steps until nothing is left to do, or `steps_max` were taken. With `time=False` no time passes."""
+        """Take steps until nothing is left to do, or `steps_max` were taken. With `time=False` no time passes.
+
+        The trace of a run that was cut off says so, and it is not `at_rest`.
+        """
         with self._inside():
             for _ in range(self._subject.steps_max):
                 if not self._world.step(time=time):
                     return
+            if self._world.enabled():
+                self.trace.note(f"cut off after {self._subject.steps_max:,} steps (steps_max)")
 
     def step(self) -> bool:
         """Take one step, as the plan has it; False: nothing is left to do."""
@@ -159,7 +164,7 @@ class Sim(Sight):
         instance_id: str | None = None,
         **options: Any,
     ) -> str:
-        """A client starts an orchestration; gives the instance id. The options are those of `Client.start_new`."""
+        """A client starts an orchestration; gives the instance id. Options: those of `durio.simulation.start`."""
         started: Any = self.ask(start(orchestration, input, instance_id=instance_id, **options))
         return str(started.instance_id)
 
@@ -317,6 +322,8 @@ def simulation(
     every actor leaves memory after every commit. `open_store`: another store than the one in memory. `steps_max`:
     after so many steps a run is cut off.
     """
+    if replay and evict:
+        raise TypeError("say replay or evict, not both: the plan that is replayed says whether actors leave memory")
     plan = Plan.decode(replay) if replay else Plan(evict=evict)
     sim = Sim(Subject(app, activities=activities, world=world, parts=parts, steps_max=steps_max), plan, open_store)
     try:

@@ -89,7 +89,7 @@ class Simulated:
                     raise TypeError(f"{self.test.__name__} returned {returned!r}: a test says it with assert")
                 if twin is not None:
                     compare(lines, twin.trace(plan), BETWEEN_SEEDS)
-                return Ran(sim.widths, sim.commits)
+                return Ran(sim.widths, sim.commits, sum(step.kind == "task" for step in sim.trace.steps))
             except HypothesisException:
                 raise  # it steers, and is no finding
             except Exception as error:
@@ -110,7 +110,7 @@ class Simulated:
     def _check_again(self, lines: list[str], plan: Plan) -> None:
         """A finding that does not come again is one about determinism. The test itself may have gone on, or stopped."""
         again = self.trace(plan)
-        common = min(len(lines), len(again)) - 1  # the last line may say how it stopped
+        common = max(0, min(len(lines), len(again)) - 1)  # the last line may say how it stopped
         compare(lines[:common], again[:common], BETWEEN_RUNS)
 
     def once(self, plan: Plan, given: Mapping[str, Any]) -> None:
@@ -243,15 +243,19 @@ def simulate(
     Raises `NoApp`, `TypeError`, `ValueError` for what cannot be run; a failing run raises what the test raised, with
     the trace and the line that replays it in its notes; `NotDeterministic` if the same choices gave another run.
     """
-    if not asks:
-        raise TypeError("simulate needs something to ask: call(...), signal(...), start(...)")
     if max_crashes is not None and faults is not None:
         raise TypeError("say max_crashes or faults, not both: Faults(crashes=...)")
-    if isinstance(keys, str) or not keys:
-        raise TypeError(f"keys is a list of keys, not {keys!r}: keys=[...]")
-    if world is not None and not callable(world):
-        raise TypeError(f"world is a class or a function that makes the world, not {world!r}")
     faults = faults or Faults(crashes=max_crashes or 0)
+    _check_given(asks, keys, world, store)
+    _check_numbers(
+        clients=(clients, 1),
+        max_calls=(max_calls, 1),
+        max_crashes=(faults.crashes, 0),
+        within=(within, 1),
+        exhaustive=(exhaustive or 0, 0),
+        runs_max=(runs_max, 1),
+        steps_max=(steps_max, 1),
+    )
 
     def decorate(test: Callable[..., object]) -> SimulatedTest:
         found = app or app_for(asks, getattr(test, "__globals__", {}))
@@ -275,6 +279,23 @@ def simulate(
         return _decorated(Simulated(setup, test))
 
     return decorate
+
+
+def _check_given(asks: Sequence[Ask], keys: Sequence[str], world: object, store: str) -> None:
+    if not asks:
+        raise TypeError("simulate needs something to ask: call(...), signal(...), start(...)")
+    if isinstance(keys, str) or not keys:
+        raise TypeError(f"keys is a list of keys, not {keys!r}: keys=[...]")
+    if world is not None and not callable(world):
+        raise TypeError(f"world is a class or a function that makes the world, not {world!r}")
+    if store not in ("memory", "lmdb"):
+        raise ValueError(f"store={store!r} must be 'memory' or 'lmdb'")
+
+
+def _check_numbers(**numbers: tuple[int, int]) -> None:
+    for name, (given, least) in numbers.items():
+        if given < least:
+            raise ValueError(f"{name}={given!r} must be at least {least}")
 
 
 def _decorated(simulated: Simulated) -> SimulatedTest:

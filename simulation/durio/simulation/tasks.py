@@ -60,8 +60,11 @@ class Apart:
         self._outer: dict[str, Any] = {}
         self._outer_hooks: Any = (None, None)
         self._depth = 0
+        self.entered = 0
+        """How often it was entered: in between nothing of the loop changes."""
 
     def __enter__(self) -> None:
+        self.entered += 1
         self._depth += 1
         if self._depth > 1:
             return
@@ -180,6 +183,8 @@ class Tasks:
         self._ended: list[Outcome[Any]] = []
         self._nursery: trio.Nursery | None = None
         self._held = _Holding()
+        self._deadline_s: float | None = None
+        self._deadline_known = 0
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -194,8 +199,9 @@ class Tasks:
         """The tasks that could go on, in the order in which they were spawned."""
         if self._nursery is None:
             return []
-        with self.apart:
-            self._run_own()
+        if self._ended or self._held.ending or any(task in self._held.own for task in self._held.ready):
+            with self.apart:
+                self._run_own()
         return sorted(self._held.ready.values(), key=lambda found: found.number)
 
     @property
@@ -217,11 +223,12 @@ class Tasks:
     @property
     def next_deadline_s(self) -> float | None:
         """When the next sleeping task is due, in Trio's time; None if none is."""
-        if self._nursery is None:
-            return None
-        with self.apart:
-            left = trio.lowlevel.current_statistics().seconds_to_next_deadline
-        return None if left == float("inf") else self._clock.current_time() + left
+        if self._nursery is not None and self._deadline_known != self.apart.entered:
+            with self.apart:
+                left_s = trio.lowlevel.current_statistics().seconds_to_next_deadline
+                self._deadline_known = self.apart.entered
+            self._deadline_s = None if left_s == float("inf") else self._clock.current_time() + left_s
+        return self._deadline_s
 
     def wake_due(self) -> None:
         """Time has passed: tasks whose deadline has come can go on."""

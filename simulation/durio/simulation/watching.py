@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from durio.entities import ActorKind, Mailbox, Message, Operation, Settlement, Taken, View
+from durio.entities import ActorKind, Mailbox, Message, Operation, Settlement, Taken, View, is_entity
 from durio.entities.changes import Reply
 from durio.entities.entity import Outcome
 from durio.orchestration import App, NonDeterminismError
@@ -20,7 +20,7 @@ from durio.orchestration.kind import InstanceKind
 from durio.simulation.operations import OperationLog, show
 from durio.simulation.reality import Reality
 from durio.simulation.trace import Trace
-from durio.simulation.wording import failed, text, told_action, told_end, told_event, with_input
+from durio.simulation.wording import text, told_action, told_end, told_event, told_outcome, with_input
 
 
 class Watched:
@@ -31,6 +31,7 @@ class Watched:
         self._trace = trace
         self._log = log
         self._batch = batch
+        self._operations = msgspec.msgpack.Decoder(Operation)
 
     def decode(self, data: bytes) -> Message:
         return self._kind.decode(data)
@@ -56,10 +57,9 @@ class Watched:
         for address, _, message in settlement.sent:
             if isinstance(message, Operation):
                 self._log.sent(batch, step, address, message)
-        decoder = msgspec.msgpack.Decoder(Operation)
         for _, timer in settlement.timers:
-            if timer.address.startswith("@"):
-                self._log.sent(batch, step, timer.address, decoder.decode(timer.message))
+            if is_entity(timer.address):
+                self._log.sent(batch, step, timer.address, self._operations.decode(timer.message))
         self._tell(taken, decision, settlement)
 
     def drop(self, actor: Any) -> None:
@@ -74,10 +74,9 @@ class WatchedEntities(Watched):
 
     def _tell(self, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement) -> None:
         for operation, outcome in zip(taken.work, decision, strict=True):
-            data = "" if operation.input is None else operation.input.decode()
-            result = failed(outcome.failure) if outcome.failure else text(outcome.result) or "null"
-            state = "-" if outcome.state is None else outcome.state.decode()
-            self._trace.note(f"{operation.name}({data}) -> {result}   state {state}")
+            result = told_outcome(outcome.failure, outcome.result)
+            state = text(outcome.state) or "-"
+            self._trace.note(f"{operation.name}({text(operation.input)}) -> {result}   state {state}")
 
 
 class WatchedInstances(Watched):

@@ -41,14 +41,15 @@ def told_event(event: HistoryEvent) -> str:
         return f"#{event.id} timer fired"
     failure: Failure | None = getattr(event, "failure", None)
     number = getattr(event, "id", 0)
-    return f"#{number} failed: {failed(failure)}" if failure else f"#{number} gave {_result(event)}"
+    verb = "gave" if failure is None else "failed:"
+    return f"#{number} {verb} {told_outcome(failure, getattr(event, 'result', None))}"
 
 
 def told_end(end: End | None) -> str:
     """How the code ended."""
     if end is None:
         return "to go on"
-    return f"{end.status}: {failed(end.failure) if end.failure else text(end.output) or 'null'}"
+    return f"{end.status}: {told_outcome(end.failure, end.output)}"
 
 
 def with_input(action: Action | None) -> str:
@@ -59,6 +60,11 @@ def with_input(action: Action | None) -> str:
     return describe(action) + ("" if data is None else f" with {text(data)}")
 
 
+def told_outcome(failure: Failure | None, data: bytes | None) -> str:
+    """What came of something, in a line."""
+    return failed(failure) if failure is not None else text(data) or "null"
+
+
 def failed(failure: Failure) -> str:
     """A failure in a line."""
     return f"{failure.type}: {failure.message}"
@@ -67,10 +73,6 @@ def failed(failure: Failure) -> str:
 def text(data: bytes | None) -> str:
     """A payload as it is: JSON; nothing if there is none."""
     return "" if data is None else data.decode()
-
-
-def _result(event: HistoryEvent) -> str:
-    return text(getattr(event, "result", None)) or "null"
 
 
 def _asked(action: Action, clock_us: int) -> str:

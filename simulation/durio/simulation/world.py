@@ -49,7 +49,7 @@ class Crashed(Exception):
 class World:
     """Runs one plan.
 
-    Guarantees: the same plan gives the same trace; every step is one of those that a real hub could take then.
+    Guarantees: the same plan gives the same trace; every step is one that durio's guarantees allow then.
     """
 
     def __init__(self, around: Surroundings, open_store: Callable[[], Store], plan: Plan) -> None:
@@ -115,7 +115,7 @@ class World:
         if process.overdue_us is not None:
             steps.append(Enabled("timers", "what is due fires", process.fire_due))
         steps += self._doing(process)
-        if process.commits:
+        if process.has_changes:
             commit = Enabled("commit", self.commits + 1, self._commit)
             steps.insert(len(steps) if self._ahead < AHEAD_MAX else 0, commit)
             if process.in_flight is None:
@@ -153,7 +153,7 @@ class World:
         except Crashed:
             return
         self.around.reality.check()
-        if chosen.kind == "commit":
+        if chosen.kind in ("commit", "restart"):  # the last commit of a process is seen by the next one
             for check in self.after_commit:
                 check()
 
