@@ -103,10 +103,9 @@ def _strategy(value: object) -> st.SearchStrategy[Any]:
 def _facts(faults: Faults, calls_max: int) -> st.SearchStrategy[dict[str, Any]]:
     facts: dict[str, st.SearchStrategy[Any]] = {"schedule": _schedules()}
     if faults.crashes:
-        commit = st.one_of(st.integers(1, COMMITS_MAX // 3), st.integers(1, COMMITS_MAX))  # short runs have few
         moment = st.one_of(
-            st.tuples(commit, st.sampled_from(["before", "after"])),
-            st.tuples(st.integers(1, TASK_STEPS_MAX), st.just("running")),
+            st.tuples(_early(COMMITS_MAX), st.sampled_from(["before", "after"])),
+            st.tuples(_early(TASK_STEPS_MAX), st.just("running")),
         )
         some = st.lists(moment, min_size=1, max_size=faults.crashes, unique=True).map(
             lambda found: tuple(sorted(found))
@@ -137,6 +136,11 @@ def _schedules() -> st.SearchStrategy[tuple[int, ...]]:
 
 def _spread(delays: list[tuple[int, int]]) -> tuple[int, ...]:
     return tuple(number for gap, choice in delays for number in (*(0,) * gap, choice))
+
+
+def _early(last: int) -> st.SearchStrategy[int]:
+    """A number up to `last`, rather a small one: short runs have few commits, and few steps of tasks."""
+    return st.one_of(st.integers(1, last // 3), st.integers(1, last))
 
 
 def _numbers(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
