@@ -68,9 +68,10 @@ def _crashes(commits: int, task_steps: int, number: int) -> Iterator[tuple[tuple
     """All ways in which the process dies so often: at a commit, or behind a step of a task."""
     moments: list[tuple[int, Moment]] = []
     for commit in range(1, commits + number):  # a crash makes more commits
-        moments += [(commit, "before"), (commit, "after")]
+        moments.append((commit, "before"))
+        moments.append((commit, "after"))
     if task_steps:
-        moments += [(step, "running") for step in range(1, task_steps + number)]
+        moments.extend((step, "running") for step in range(1, task_steps + number))
     for chosen in combinations(moments, number):
         at_commits = [commit for commit, when in chosen if when != "running"]
         if len(set(at_commits)) == len(at_commits):  # not before and after the same one
