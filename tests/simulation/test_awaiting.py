@@ -178,7 +178,15 @@ def test_an_activity_that_raises_fails_its_task_only() -> None:
         assert output(sim, "run", ("long", 1)) == 2
 
 
-@simulate(start(run, ("endless", None)), steps_max=80, settings=hypothesis.settings(max_examples=5))
+def test_an_activity_that_never_ends_keeps_nobody_from_going_on() -> None:
+    """G9: by default the others get their turns and their commits, too, though it can always go on."""
+    with simulation(app) as sim:
+        sim.start("run", ("endless", None), instance_id="a")
+        sim.send(start(run, ("endless", None), instance_id="b"))
+        sim.eventually(lambda: {run.instance_id for run in sim.runs("endless")} == {"a", "b"}, within=200)
+
+
+@simulate(start(run, ("endless", None)), max_calls=1, steps_max=80, settings=hypothesis.settings(max_examples=5))
 def test_an_activity_that_never_ends_is_cut_off_and_closed(sim: Sim) -> None:
     """It can always go on, so nothing is at rest and nothing is stuck; `steps_max` ends the run, and it with it."""
     assert len(sim.trace.steps) == 80

@@ -21,7 +21,8 @@ from durio.simulation.wording import span
 from durio.storage import HubClosed, Store
 
 AHEAD_MAX: Final = 32
-"""After so many steps without one a commit comes first by default: no schedule starves the disk."""
+"""After so many steps without one a commit comes first by default, and a task that went on for so many comes last: no
+default schedule starves the disk, or the others."""
 
 STALL_MAX_US: Final = 60_000_000
 """For so long a hub may stall: time passes while something is to be done at once, or is due. Not longer."""
@@ -74,7 +75,7 @@ class World:
         self._waiting: dict[object, list[tuple[Call, Coroutine[Any, Any, Any]]]] = {}
         self._heard: list[tuple[object, Any]] = []
         self._ahead = 0
-        self._last_task = 0
+        self._last_task = self._streak = 0
         self._retried: set[int] = set()
         for request in plan.requests:
             self.add(request)
@@ -216,7 +217,7 @@ class World:
     def _start(self) -> None:
         self.process = self.around.parts.process(self._open_store(), self.around, self._hear)
         self.client = Client(SimLink(self.process), self.around.app, self.process.entities)
-        self._ahead = self._last_task = 0
+        self._ahead = self._last_task = self._streak = 0
 
     def _askable(self) -> Iterable[Call]:
         """For each client what it sends next: again what was lost in a crash, else the next one."""
@@ -250,14 +251,18 @@ class World:
         self._drive(call, call.make(self.client, call.request_id), None)
 
     def _doing(self, process: Process) -> Iterable[Enabled]:
-        """What the hub itself has to do, but for commits and time; the task that ran last goes on first."""
-        for task in sorted(process.tasks.runnable(), key=lambda task: (task.number != self._last_task, task.number)):
+        """What the hub has to do, but for commits and time; the task that ran last goes on first, for a while."""
+        tasks = sorted(process.tasks.runnable(), key=lambda task: (task.number != self._last_task, task.number))
+        tired = [task for task in tasks if task.number == self._last_task and self._streak >= AHEAD_MAX]
+        for task in tasks[len(tired) :]:
             yield Enabled("task", task.name, partial(self._run_task, process, task))
         for completion in process.completions:
             if not completion.again:
                 yield Enabled("result", completion, partial(self._deliver, process, completion))
         for address in process.kernel.waiting:
             yield Enabled("turn", address, partial(process.kernel.run_turn, address))
+        for task in tired:
+            yield Enabled("task", task.name, partial(self._run_task, process, task))
 
     def _passing(self, process: Process, *, idle: bool) -> Iterable[Enabled]:
         """A long time passes only when nothing else is to be done: a hub stalls for seconds, and not for a month."""
@@ -266,6 +271,7 @@ class World:
             yield Enabled("time", f"+{span(wait_us)}", partial(self.advance, wait_us))
 
     def _run_task(self, process: Process, task: SimTask) -> None:
+        self._streak = self._streak + 1 if task.number == self._last_task else 1
         self._last_task = task.number
         process.tasks.run(task)
         self._task_steps += 1
