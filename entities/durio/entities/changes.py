@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from durio.entities.messages import Answer, Job, encode_record
+from durio.entities.messages import Answer, Job, Message, encode_record
 from durio.storage import Store, WriteSet
 
 R = TypeVar("R")
@@ -62,7 +62,7 @@ class Batch:
     written and deleted within one batch is never encoded at all.
     """
 
-    __slots__ = ("changes", "dropped", "fresh", "number", "outputs")
+    __slots__ = ("changes", "dropped", "fresh", "number", "outputs", "results", "tokens")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -71,6 +71,10 @@ class Batch:
         self.outputs: list[Output] = []
         self.dropped: set[bytes] = set()
         """Jobs of this batch that were taken back: their outputs do not leave."""
+        self.tokens: list[str] = []
+        """Under which clients wait whose messages came with this batch: should it be void, they are refused (G32)."""
+        self.results: list[tuple[bytes, str, Message]] = []
+        """Results of jobs that came with this batch: should it be void, they are offered again (G32)."""
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.outputs)

@@ -114,6 +114,7 @@ class Kernel:
             return True
         known = self.requests.check(token[1:], digest, self._now_us())
         if known is not None and known.answer is not None:
+            self.view.filling.tokens.append(token)
             self.view.filling.outputs.append(Reply(token, known.answer))
         return known is None
 
@@ -129,6 +130,7 @@ class Kernel:
         due_us: int | None = None,
     ) -> None:
         """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then."""
+        self.view.filling.tokens.append(token)
         if token.startswith(REQUEST_TOKEN):
             self.requests.take(token[1:], digest, self._now_us())
         if due_us is None:
@@ -151,6 +153,7 @@ class Kernel:
             return
         self._jobs.discard(key)
         self.view.filling.delete(keys.JOB, key)
+        self.view.filling.results.append((key, address, message))
         self.deliver(address, message)
 
     def fire_due(self, now_us: int) -> int:

@@ -54,9 +54,17 @@ class Runtime:
     """
 
     def __init__(
-        self, store: Store, kernel: Kernel, entities: EntityKind, env: Env, jobs: JobRunner, *, idle_s: float = IDLE_S
+        self,
+        store: Store,
+        make_kernel: Callable[[], Kernel],
+        entities: EntityKind,
+        env: Env,
+        jobs: JobRunner,
+        *,
+        idle_s: float = IDLE_S,
     ) -> None:
-        self.kernel = kernel
+        self.kernel = make_kernel()
+        self._make_kernel = make_kernel
         self.env = env
         self.store = store
         self.answers: Waiters[Answer] = Waiters()
@@ -71,7 +79,7 @@ class Runtime:
         self._gathered_s = 0.0
         self._sleeps_until_us: int | None = None
         self._forgot_us = 0
-        self._operations = OperationRunner(kernel, entities, env, self)
+        self._operations = OperationRunner(self.kernel, entities, env, self)
         self._stop = trio.Event()
         self._broken: BaseException | None = None
         self._nursery: trio.Nursery | None = None

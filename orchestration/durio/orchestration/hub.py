@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
@@ -83,19 +84,20 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         activities = ActivityRunner(app.registry, app.payloads, env)
         store = self.open_store()
         env.begin(store.epoch)
+        make_kernel = partial(
+            Kernel,
+            store,
+            entities,
+            instances,
+            env.now_us,
+            activations_max=self.activations_max,
+            dedupe_s=self.dedupe_s,
+        )
         try:
-            kernel = Kernel(
-                store,
-                entities,
-                instances,
-                env.now_us,
-                activations_max=self.activations_max,
-                dedupe_s=self.dedupe_s,
-            )
+            self._runtime = Runtime(store, make_kernel, entities, env, activities, idle_s=self.idle_s)
         except BaseException:
             store.close()
             raise
-        self._runtime = Runtime(store, kernel, entities, env, activities, idle_s=self.idle_s)
         activities.report_to(self._runtime)
         self._nurseries = trio.open_nursery()
         nursery = await self._nurseries.__aenter__()
