@@ -28,6 +28,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "writes",
         "api",
         "mounts",
+        "ballast",
         "lock",
         "folder",
         "meta",

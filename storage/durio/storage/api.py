@@ -62,6 +62,18 @@ class Store(Protocol):
         """
         ...
 
+    def has_room(self) -> bool:
+        """Whether there is room for more, as far as the system says: a cheap question, no promise."""
+        ...
+
+    def release_ballast(self) -> bool:
+        """Give back the room that was kept for a full disk; whether there was any. `NoSpace` has done it already."""
+        ...
+
+    def restore_ballast(self) -> bool:
+        """Keep that room back again if there is enough of it; whether it is kept now: the sign to take new work."""
+        ...
+
     def close(self) -> None:
         """Let go of the hub. May be called again."""
         ...

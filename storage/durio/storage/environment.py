@@ -6,6 +6,7 @@ from typing import Final
 
 import lmdb
 
+from durio.storage.ballast import free_bytes
 from durio.storage.errors import HubBroken, NoSpace
 from durio.storage.limits import (
     LOCK_FILE_BYTES,
@@ -64,11 +65,8 @@ def is_no_space(error: lmdb.Error, folder: str) -> bool:
 
 
 def _has_room(folder: str) -> bool:
-    try:
-        stat = os.statvfs(folder)
-    except OSError:
-        return True
-    return stat.f_bavail * stat.f_frsize >= ROOM_BYTES_MIN
+    free = free_bytes(folder)
+    return free is None or free >= ROOM_BYTES_MIN
 
 
 def _preallocate(lock_file: str) -> None:

@@ -2,6 +2,7 @@
 
 - `<hub>/durio.json` says that this is a hub, and of which format
 - `<hub>/owner.lock` is locked by the owner and holds its pid
+- `<hub>/ballast` keeps some room back for a full disk; it holds no data
 - `<hub>/0/` is partition 0: data.mdb and lock.mdb of LMDB
 """
 
@@ -19,6 +20,7 @@ from durio.storage.mounts import NETWORK_FS_TYPES, fs_type_of
 _MARKER: Final = "durio.json"
 _MARKER_TEMPORARY: Final = "durio.json.tmp"
 _OWNER_LOCK: Final = "owner.lock"
+_BALLAST: Final = "ballast"
 _PARTITION: Final = "0"
 _PRODUCT: Final = "durio"
 
@@ -48,6 +50,11 @@ class HubFolder:
     def partition(self) -> str:
         """Path of the folder that is the LMDB environment."""
         return os.path.join(self.path, _PARTITION)
+
+    @property
+    def ballast(self) -> str:
+        """Path of the file that keeps room back."""
+        return os.path.join(self.path, _BALLAST)
 
     @property
     def exists(self) -> bool:

@@ -26,6 +26,10 @@ LOCK_FILE_BYTES: Final = 64 * 1024
 ROOM_BYTES_MIN: Final = 1024 * 1024
 """LMDB reports a short write as an I/O error. With less free room than this, the disk was full."""
 
+BALLAST_BYTES: Final = 4 * 1024 * 1024
+"""Kept back for a full disk: the commits of some hundred terminations or purges, each a few copied pages of 4 KiB.
+More would only be taken from the user."""
+
 MARKER_BYTES_MAX: Final = 64 * 1024
 """Read of durio.json at most: it holds two fields; a longer file is not ours."""
 

@@ -189,6 +189,18 @@ class MemoryStore:
             raise Fenced(self._epoch, meta.epoch)
         return number <= meta.commit
 
+    def has_room(self) -> bool:
+        """Always: a `MemoryDisk` is never full."""
+        return True
+
+    def release_ballast(self) -> bool:
+        """There is none."""
+        return False
+
+    def restore_ballast(self) -> bool:
+        """There is always room."""
+        return True
+
     def close(self) -> None:
         """Refuse everything from now on. May be called again."""
         self._closed = True

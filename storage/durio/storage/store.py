@@ -9,6 +9,7 @@ from zlib import crc32
 
 import lmdb
 
+from durio.storage.ballast import Ballast
 from durio.storage.codec import HEAD_BYTES, head, unseal
 from durio.storage.environment import NO_SPACE_CODES, is_no_space, open_environment
 from durio.storage.errors import (
@@ -23,7 +24,7 @@ from durio.storage.errors import (
 )
 from durio.storage.folder import HubFolder
 from durio.storage.keys import FIRST_KEY, META_KEY
-from durio.storage.limits import KEY_BYTES_MAX, RECORD_VERSION
+from durio.storage.limits import BALLAST_BYTES, KEY_BYTES_MAX, RECORD_VERSION
 from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
@@ -39,15 +40,17 @@ class LmdbStore:
       transaction.
     - A commit is synced when it returns. After an error the disk is asked whether the commit is there.
     - After a write error that is not "no space" the handle is broken and refuses everything.
+    - Some room is kept back in a ballast file, which `NoSpace` gives away and `restore_ballast` makes again.
     - A forked child gets `UsedAfterFork` and touches nothing.
     - No read transaction outlives the call that opened it.
     """
 
-    def __init__(self, env: lmdb.Environment, lock: OwnerLock, path: str, meta: Meta) -> None:
+    def __init__(self, env: lmdb.Environment, lock: OwnerLock, path: str, meta: Meta, ballast: Ballast) -> None:
         """Use `open`. `meta` is what this owner committed as its epoch."""
         self._env = env
         self._lock = lock
         self._path = path
+        self._ballast = ballast
         self._meta = meta
         self._meta_record = meta.record()
         self._pid = os.getpid()
@@ -56,8 +59,10 @@ class LmdbStore:
         self._closed = False
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, ballast_bytes: int = BALLAST_BYTES) -> Self:
         """Own the hub at `path`, which is made if it is missing or an empty folder, and start a new epoch.
+
+        `ballast_bytes`: how much room is kept back for a full disk, if there is that much.
 
         Raises `NotAHub`, `FormatMismatch`, `NetworkFileSystem` (nothing was changed), `HubInUse`, `NoSpace`,
         `HubBroken`, `CorruptRecord`, and `OSError` when the folder may not be read or written.
@@ -74,9 +79,16 @@ class LmdbStore:
                 folder.complete()
                 env = open_environment(folder.partition)
                 undo.callback(env.close)
-                meta = _start_epoch(env, folder)
+                ballast = Ballast(folder.ballast, ballast_bytes)
+                try:
+                    meta = _start_epoch(env, folder)
+                except NoSpace:
+                    if not ballast.release():
+                        raise
+                    meta = _start_epoch(env, folder)
+                ballast.make()
                 undo.pop_all()
-                return cls(env, lock, folder.path, meta)
+                return cls(env, lock, folder.path, meta, ballast)
         except OSError as error:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpace(folder.path) from error
@@ -183,6 +195,21 @@ class LmdbStore:
             raise Fenced(self._meta.epoch, meta.epoch)
         return number <= meta.commit
 
+    def has_room(self) -> bool:
+        """Whether the file system has room for more, the ballast included if it was given away. Quotas do not show."""
+        self._check()
+        return self._ballast.has_room
+
+    def release_ballast(self) -> bool:
+        """Give back the room that was kept for a full disk; whether there was any. `NoSpace` has done it already."""
+        self._check()
+        return self._ballast.release()
+
+    def restore_ballast(self) -> bool:
+        """Keep that room back again if there is enough of it; whether it is kept now: the sign to take new work."""
+        self._check()
+        return self._ballast.make()
+
     def close(self) -> None:
         """Close the environment, then let go of the lock. Waits for a commit in flight. May be called
         again.
@@ -233,6 +260,7 @@ class LmdbStore:
             self._broken = f"LMDB: {error}; then, asked for commit {meta.commit}: {second}"
             raise Ambiguous(meta.commit) from error
         if no_space:
+            self._ballast.release()
             raise NoSpace(self._path) from error
         raise self._break(error) from error
 
