@@ -19,7 +19,7 @@ from durio.entities.errors import (
     RequestIdReused,
     UnknownOperation,
 )
-from durio.entities.failures import Failure, storable, type_name
+from durio.entities.failures import Failure, refusal_of, storable, type_name
 from durio.entities.groups import holds_cancelled, single, without_cancelled
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
 from durio.entities.kernel import Kernel
@@ -32,12 +32,14 @@ from durio.entities.messages import (
     Answer,
     Answered,
     Caller,
+    HubCommand,
     Job,
     Message,
     Operation,
     Parent,
     StartInstance,
     checked_tags,
+    refuse,
 )
 from durio.entities.payloads import PayloadError, Payloads
 from durio.entities.registry import EntityRegistry
@@ -69,6 +71,7 @@ __all__ = [
     "Env",
     "Failure",
     "Guard",
+    "HubCommand",
     "InvalidAddress",
     "Job",
     "JobRunner",
@@ -104,6 +107,8 @@ __all__ = [
     "holds_cancelled",
     "is_entity",
     "operation_name",
+    "refusal_of",
+    "refuse",
     "single",
     "storable",
     "suspended_line",

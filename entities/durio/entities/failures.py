@@ -83,3 +83,14 @@ def _non_retriable(error: BaseException) -> bool:
 def storable(text: str) -> str:
     """`text` with lone surrogates written out, so that UTF-8 can store it."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def refusal_of(error: Exception) -> Failure:
+    """`error` as data, with its facts (the arguments it was made of)."""
+    facts: dict[str, str | int | float | bool | list[str] | None] = {}
+    for number, fact in enumerate(error.args):
+        if isinstance(fact, tuple):
+            facts[str(number)] = [storable(str(part)) for part in fact]
+        else:
+            facts[str(number)] = fact if isinstance(fact, int | float | bool | None) else storable(str(fact))
+    return Failure(type=type_name(type(error)), message=storable(str(error)), non_retriable=True, properties=facts)

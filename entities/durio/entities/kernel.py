@@ -21,7 +21,7 @@ from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, Start
 from durio.entities.kinds import ActorKind, Deferred
 from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, encode_record
+from durio.entities.messages import MAIL_LANE, Answer, HubCommand, Job, Message, Timer, encode_record, refuse
 from durio.entities.requests import Requests
 from durio.entities.settlement import Settlement
 from durio.entities.timers import Timers
@@ -58,6 +58,8 @@ class Kernel:
         self.requests = Requests(self.view, dedupe_s)
         self.counters: Counter[str] = Counter()
         self.held: dict[str, Exception] = {}
+        self.commands: dict[str, Callable[[HubCommand], Answer]] = {}
+        """What the hub itself can be asked, by name: changes the batch that fills, and answers."""
         self._entities = entities
         self._instances = instances
         self._now_us = now_us
@@ -129,16 +131,28 @@ class Kernel:
         digest: bytes = b"",
         due_us: int | None = None,
     ) -> None:
-        """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then."""
+        """Take in what a client tells or asks; the reply comes under `token`. With `due_us` it is delivered then.
+
+        What is sent to the address "" is asked of the hub itself.
+        """
         self.view.filling.tokens.append(token)
         if token.startswith(REQUEST_TOKEN):
             self.requests.take(token[1:], digest, self._now_us())
+        if not address:
+            self.reply(token, self._command(message))
+            return
         if due_us is None:
             self.deliver(address, message, lane)
         else:
             self._schedule(keys.timer(due_us, self.arrival()), Timer(address, encode_record(message)))
         if tell:
             self.reply(token, Answer())
+
+    def _command(self, message: Message) -> Answer:
+        command = self.commands.get(message.name) if isinstance(message, HubCommand) else None
+        if command is None or not isinstance(message, HubCommand):
+            return refuse(ValueError(f"the hub knows no command {message!r}"))
+        return command(message)
 
     def reply(self, token: str, answer: Answer) -> None:
         """Answer a client once the batch that fills is durable (G5)."""

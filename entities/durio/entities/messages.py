@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from durio.entities.address import check_text
-from durio.entities.failures import Failure
+from durio.entities.failures import Failure, refusal_of
 from durio.entities.limits import TAGS_MAX
 
 CONTROL_LANE: Final = 0
@@ -83,6 +83,18 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: bytes | None = None
     failure: Failure | None = None
     refusal: str = ""
+
+
+def refuse(error: Exception) -> Answer:
+    """The answer that makes the client raise `error`."""
+    return Answer(failure=refusal_of(error), refusal=type(error).__name__)
+
+
+class HubCommand(Message, frozen=True, kw_only=True, tag="hub", gc=False):
+    """Asked of the hub itself, at the address "": done at once, in the batch that fills (`Kernel.commands`)."""
+
+    name: str
+    subject: str = ""
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):

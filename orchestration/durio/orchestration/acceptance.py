@@ -22,7 +22,6 @@ from durio.orchestration.history import (
 )
 from durio.orchestration.instance import Instance
 from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, Terminate, TimerDue
-from durio.orchestration.refusals import refusal_of
 from durio.orchestration.registry import Orchestration
 
 CREATED: Final = Answer(value=b"true")
@@ -52,11 +51,6 @@ class Work:
     """The code of an execution that begins in this turn."""
     behaviour: Orchestration | None = None
     """Of a start that creates a life: its code, if it is there."""
-
-
-def refuse(error: Exception) -> Answer:
-    """The answer that makes the client raise `error`."""
-    return Answer(failure=refusal_of(error), refusal=type(error).__name__)
 
 
 def absent(instance: Instance) -> Exception:

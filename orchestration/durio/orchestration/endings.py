@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durio.entities import CONTROL_LANE, HEAD_LANE, Settlement
+from durio.entities import CONTROL_LANE, HEAD_LANE, Settlement, refusal_of
 from durio.entities import keys as entity_keys
 from durio.orchestration.decision import End
 from durio.orchestration.errors import Terminated
@@ -20,7 +20,6 @@ from durio.orchestration.records import (
     child_suffix,
     history_suffix,
 )
-from durio.orchestration.refusals import refusal_of
 
 
 def write_turn(instance: Instance, head: Head, events: list[HistoryEvent], settlement: Settlement) -> None:

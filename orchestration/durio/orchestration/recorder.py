@@ -8,11 +8,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from durio.entities import CURRENT_GUARD, Failure, Guard, NotDurable, caller_line
+from durio.entities import CURRENT_GUARD, Failure, Guard, NotDurable, caller_line, refusal_of
 from durio.orchestration.errors import NonDeterminismError, TurnTooLong
 from durio.orchestration.history import Action, HistoryEvent, describe, same_action
 from durio.orchestration.limits import STEPS_MAX
-from durio.orchestration.refusals import is_refusal, rebuild, refusal_of
+from durio.orchestration.refusals import is_refusal, rebuild
 
 ActionT = TypeVar("ActionT", bound=Action)
 

@@ -14,7 +14,6 @@ from durio.entities import (
     PayloadError,
     RequestExpired,
     RequestIdReused,
-    storable,
     type_name,
 )
 from durio.orchestration.errors import (
@@ -42,17 +41,6 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
     }
     | {"ValueError": ValueError, "TypeError": TypeError}
 )
-
-
-def refusal_of(error: Exception) -> Failure:
-    """`error` as data, with its facts (the arguments it was made of)."""
-    facts: dict[str, str | int | float | bool | list[str] | None] = {}
-    for number, fact in enumerate(error.args):
-        if isinstance(fact, tuple):
-            facts[str(number)] = [storable(str(part)) for part in fact]
-        else:
-            facts[str(number)] = fact if isinstance(fact, int | float | bool | None) else storable(str(fact))
-    return Failure(type=type_name(type(error)), message=storable(str(error)), non_retriable=True, properties=facts)
 
 
 def rebuild(failure: Failure) -> Exception:

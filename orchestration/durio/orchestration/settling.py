@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durio.entities import Mail, Settlement, StartInstance, Taken
+from durio.entities import Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import (
     ACCEPTED,
@@ -11,7 +11,6 @@ from durio.orchestration.acceptance import (
     Work,
     absent,
     is_child_of,
-    refuse,
     taken_id,
 )
 from durio.orchestration.decision import Decision
@@ -30,7 +29,6 @@ from durio.orchestration.records import (
     child_suffix,
     history_suffix,
 )
-from durio.orchestration.refusals import refusal_of
 
 
 class Settling:
