@@ -57,6 +57,11 @@ class HubFolder:
         return os.path.join(self.path, _BALLAST)
 
     @property
+    def data(self) -> str:
+        """Path of LMDB's file of data."""
+        return os.path.join(self.partition, "data.mdb")
+
+    @property
     def exists(self) -> bool:
         """Whether a hub is there, whole."""
         return os.path.exists(os.path.join(self.path, _MARKER))
@@ -110,6 +115,14 @@ class HubFolder:
             os.fsync(marker.fileno())
         os.rename(temporary, os.path.join(self.path, _MARKER))
         sync_folder(self.path)
+
+    def data_identity(self) -> tuple[int, int] | None:
+        """Which file the data file is: another one has another identity, None means that it is gone."""
+        try:
+            stat = os.stat(self.data)
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino
 
     def sync(self) -> None:
         """Make the names of all files in the hub durable."""

@@ -20,6 +20,7 @@ from durio.storage.errors import (
     HubClosed,
     NoSpace,
     NotAHub,
+    StorageError,
     UsedAfterFork,
 )
 from durio.storage.folder import HubFolder
@@ -39,17 +40,20 @@ class LmdbStore:
     - One owner: `open` takes an OS lock, then commits a new epoch; every commit checks the epoch in its own
       transaction.
     - A commit is synced when it returns. After an error the disk is asked whether the commit is there.
-    - After a write error that is not "no space" the handle is broken and refuses everything.
+    - After a write error that is not "no space" the handle is broken and refuses everything. So it is when the data
+      file is no longer in its folder (removed, moved, replaced): nobody would find what is written to it.
     - Some room is kept back in a ballast file, which `NoSpace` gives away and `restore_ballast` makes again.
     - A forked child gets `UsedAfterFork` and touches nothing.
     - No read transaction outlives the call that opened it.
     """
 
-    def __init__(self, env: lmdb.Environment, lock: OwnerLock, path: str, meta: Meta, ballast: Ballast) -> None:
+    def __init__(self, env: lmdb.Environment, lock: OwnerLock, folder: HubFolder, meta: Meta, ballast: Ballast) -> None:
         """Use `open`. `meta` is what this owner committed as its epoch."""
         self._env = env
         self._lock = lock
-        self._path = path
+        self._folder = folder
+        self._path = folder.path
+        self._identity = folder.data_identity()
         self._ballast = ballast
         self._meta = meta
         self._meta_record = meta.record()
@@ -88,7 +92,7 @@ class LmdbStore:
                     meta = _start_epoch(env, folder)
                 ballast.make()
                 undo.pop_all()
-                return cls(env, lock, folder.path, meta, ballast)
+                return cls(env, lock, folder, meta, ballast)
         except OSError as error:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpace(folder.path) from error
@@ -165,6 +169,8 @@ class LmdbStore:
         puts, deletes = writes.sealed()
         with self._committing:
             self._check()
+            if self._folder.data_identity() != self._identity:
+                raise self._vanished()
             meta = Meta(self._meta.epoch, self._meta.commit + 1)
             record = meta.record()
             try:
@@ -178,7 +184,10 @@ class LmdbStore:
                         txn.delete(key)
                     txn.put(META_KEY, record)
             except lmdb.Error as error:
-                self._settle(error, meta)
+                raise self._failed(error, meta) from error
+            if self._folder.data_identity() != self._identity:
+                self._vanished()
+                raise Ambiguous(meta.commit)
             self._meta, self._meta_record = meta, record
         return meta.commit
 
@@ -240,6 +249,10 @@ class LmdbStore:
         self._broken = f"LMDB: {error}"
         return HubBroken(self._broken)
 
+    def _vanished(self) -> HubBroken:
+        self._broken = f"{self._folder.data!r} was removed, moved or replaced while the hub was open"
+        return HubBroken(self._broken)
+
     def _lost(self, record: bytes | None) -> Fenced | HubBroken:
         """Why the record on disk is not the one this owner wrote last."""
         found = Meta.from_record(record)
@@ -248,21 +261,24 @@ class LmdbStore:
         self._broken = f"the disk has commit {found.commit}, this owner made {self._meta.commit}"
         return HubBroken(self._broken)
 
-    def _settle(self, error: lmdb.Error, meta: Meta) -> None:
-        """After a failed commit: return if it is on disk nevertheless, else raise what is known."""
+    def _failed(self, error: lmdb.Error, meta: Meta) -> StorageError:
+        """What is known after a failed commit: `NoSpace` and `HubBroken` if it is not on disk, else `Ambiguous`.
+
+        A commit that can be read may still be in memory only: a later sync says nothing of pages that an earlier
+        one failed to write.
+        """
         no_space = is_no_space(error, self._path)
         try:
-            on_disk = self._read_meta()
-            if on_disk == meta:
-                self._env.sync(True)
-                return
+            fate = "it can be read" if self._read_meta() == meta else ""
         except (lmdb.Error, CorruptRecord) as second:
-            self._broken = f"LMDB: {error}; then, asked for commit {meta.commit}: {second}"
-            raise Ambiguous(meta.commit) from error
+            fate = str(second)
+        if fate:
+            self._broken = f"LMDB: {error}; then, asked for commit {meta.commit}: {fate}"
+            return Ambiguous(meta.commit)
         if no_space:
             self._ballast.release()
-            raise NoSpace(self._path) from error
-        raise self._break(error) from error
+            return NoSpace(self._path)
+        return self._break(error)
 
     def _read_meta(self) -> Meta:
         with self._env.begin() as txn:
