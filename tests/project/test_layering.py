@@ -62,6 +62,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "catalog",
         "kernel",
         "waiters",
+        "intake",
         "operations",
         "switching",
         "runtime",

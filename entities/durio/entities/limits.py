@@ -7,9 +7,8 @@ from typing import Final
 ADDRESS_BYTES_MAX: Final = 256
 """Longest address (instance id, or `@name@key`) in UTF-8. LMDB keys hold 511 bytes; the rest is for suffixes."""
 
-PAYLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Longest payload, encoded; `open_hub(payload_bytes_max=...)` sets another. Whoever decodes it needs several times as
-much memory at once."""
+PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Longest payload that is encoded: it is in memory, in the mailbox and in the history at the same time."""
 
 PAYLOAD_DEPTH_MAX: Final = 200
 """Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""
@@ -28,6 +27,16 @@ ACTIVATIONS_MAX: Final = 10_000
 
 IDLE_S: Final = 60.0
 """How long an actor without work stays in memory (G7)."""
+
+INTAKE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Most bytes of messages and results taken in and not durable yet; more of them wait. Some ten commits' worth: enough
+that the disk is never idle, and little enough that the next commit is never far (G8)."""
+
+INTAKE_CONTROL_BYTES: Final = 1024 * 1024
+"""Room beyond `INTAKE_BYTES_MAX` that only terminate, suspend and resume may use: they must not wait behind a crowd."""
+
+MESSAGE_BYTES: Final = 1024
+"""About what a message holds in memory beside its payload, with its key, its place in a mailbox and its answer."""
 
 TURNS_MS: Final = 2.0
 """CPU time of turns after which the scheduler lets the commit in flight finish: a busy loop starves its thread."""

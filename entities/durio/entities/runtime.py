@@ -13,13 +13,14 @@ from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, Start
 from durio.entities.entity import EntityKind, Outcome
 from durio.entities.env import Env
 from durio.entities.groups import single, without_cancelled
+from durio.entities.intake import Intake, size_of
 from durio.entities.kernel import REQUEST_TOKEN, Kernel
-from durio.entities.limits import GATHER_MS, IDLE_S, OPERATION_GRACE_S, TURNS_MS
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message
+from durio.entities.limits import GATHER_MS, IDLE_S, INTAKE_BYTES_MAX, OPERATION_GRACE_S, TURNS_MS
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Job, Message
 from durio.entities.operations import OperationRunner
 from durio.entities.requests import SWEEP_MAX, check_request_id
 from durio.entities.switching import ShortSwitchInterval
-from durio.entities.waiters import Bell, Waiters
+from durio.entities.waiters import Bell, Waiter, Waiters
 from durio.storage import HubClosed, Store
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Runtime:
         jobs: JobRunner,
         *,
         idle_s: float = IDLE_S,
+        intake_bytes_max: int = INTAKE_BYTES_MAX,
     ) -> None:
         self.kernel = make_kernel()
         self._make_kernel = make_kernel
@@ -69,6 +71,7 @@ class Runtime:
         self.store = store
         self.answers: Waiters[Answer] = Waiters()
         self.endings: Waiters[Any] = Waiters()
+        self.intake = Intake(lambda: self.kernel.view.filling, intake_bytes_max)
         self._jobs = jobs
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
@@ -104,20 +107,32 @@ class Runtime:
         digest: bytes = b"",
         due_us: int | None = None,
     ) -> Answer:
-        """Tell or ask: take the message in and wait for the durable answer. Cancelling never retracts the message."""
-        if self._stop.is_set():
-            raise HubClosed(self.store.path)
-        if self.kernel.admit(address, token, digest):
-            self._step(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
-        self.poke()
-        if due_us is not None:
-            self._check_timers()
-        return await self.answers.wait(token)
+        """Tell or ask: take the message in, once there is room, and wait for the durable answer.
 
-    def job_done(self, key: bytes, address: str, message: Message) -> None:
-        """A job ended."""
-        self._step(self.kernel.job_done, key, address, message)
-        self.poke()
+        Cancelling never retracts a message that was taken in, and one that still waits for room is not sent.
+        """
+
+        def take_in() -> Waiter[Answer]:
+            if self._stop.is_set():
+                raise HubClosed(self.store.path)
+            if self.kernel.admit(address, token, digest):
+                self._step(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
+            self.poke()
+            if due_us is not None:
+                self._check_timers()
+            return self.answers.expect(token)
+
+        waiter = await self.intake.take(size_of(message), take_in, control=lane == CONTROL_LANE)
+        return await self.answers.wait_as(token, waiter)
+
+    async def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """A job ended: take its result in, once there is room."""
+
+        def take_in() -> None:
+            self._step(self.kernel.job_done, key, address, message)
+            self.poke()
+
+        await self.intake.take(size_of(message), take_in)
 
     def operation_done(self, offer: Offer, outcome: Outcome) -> None:
         """An `async def` operation ended."""
@@ -179,6 +194,7 @@ class Runtime:
             nursery.start_soon(self._run_turns)
             nursery.start_soon(self._run_commits)
             nursery.start_soon(self._run_timers)
+            nursery.start_soon(self.intake.run)
             self._commit_bell.ring()
             task_status.started()
             try:
@@ -198,6 +214,7 @@ class Runtime:
                     await self._commit()
         finally:
             closed = self._broken if isinstance(self._broken, Exception) else HubClosed(self.store.path)
+            self.intake.fail(closed)
             self.answers.fail(closed)
             self.endings.fail(closed)
             self.kernel.close()
@@ -236,6 +253,7 @@ class Runtime:
     async def _commit(self) -> None:
         batch = self._step(self.kernel.seal)
         writes = batch.seal()
+        self.intake.sealed()
         self._in_flight, self._ahead_s = True, 0.0
         if writes.changes:
             try:
@@ -249,6 +267,7 @@ class Runtime:
         self._release(self._step(self.kernel.committed, batch))
         self._step(self.kernel.tombstones.sweep)
         self._step(self.kernel.collect, self._idle_us)
+        self.intake.landed()
         self._landing.unpark_all()
 
     async def _run_timers(self) -> None:

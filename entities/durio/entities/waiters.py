@@ -34,7 +34,9 @@ class Bell:
         self._rung = False
 
 
-class _Waiter(Generic[V]):
+class Waiter(Generic[V]):
+    """One task that waits, or will."""
+
     __slots__ = ("error", "event", "value")
 
     def __init__(self) -> None:
@@ -51,7 +53,7 @@ class Waiters(Generic[V]):
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, dict[_Waiter[V], None]] = {}
+        self._waiting: dict[Hashable, dict[Waiter[V], None]] = {}
         self._failed: BaseException | None = None
 
     def __len__(self) -> int:
@@ -59,10 +61,18 @@ class Waiters(Generic[V]):
 
     async def wait(self, key: Hashable) -> V:
         """Wait for the value under `key`. Raises what `fail` was given."""
+        return await self.wait_as(key, self.expect(key))
+
+    def expect(self, key: Hashable) -> Waiter[V]:
+        """From now on the value under `key` is not missed by who waits later, by `wait_as`. Raises as `wait`."""
         if self._failed is not None:
             raise self._failed
-        waiter: _Waiter[V] = _Waiter()
+        waiter: Waiter[V] = Waiter()
         self._waiting.setdefault(key, {})[waiter] = None
+        return waiter
+
+    async def wait_as(self, key: Hashable, waiter: Waiter[V]) -> V:
+        """Wait for what is expected."""
         try:
             await waiter.event.wait()
         except BaseException:
@@ -87,7 +97,7 @@ class Waiters(Generic[V]):
                 waiter.error = error
                 waiter.event.set()
 
-    def _forget(self, key: Hashable, waiter: _Waiter[V]) -> None:
+    def _forget(self, key: Hashable, waiter: Waiter[V]) -> None:
         waiters = self._waiting.get(key)
         if waiters is not None and waiter in waiters:
             del waiters[waiter]

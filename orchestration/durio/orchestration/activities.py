@@ -52,8 +52,8 @@ CURRENT_ACTIVITY: Final[contextvars.ContextVar[ActivityContext | None]] = contex
 class Report(Protocol):
     """Where results go."""
 
-    def job_done(self, key: bytes, address: str, message: Message) -> None:
-        """A job ended."""
+    async def job_done(self, key: bytes, address: str, message: Message) -> None:
+        """A job ended. Waits until there is room for its result."""
         ...
 
 
@@ -141,22 +141,29 @@ class ActivityRunner:
         CURRENT_ACTIVITY.set(context)
         scope = trio.CancelScope()
         self._running[key] = (scope, context)
-        done: ActivityDone | None = None
         try:
             with scope:
-                done = await self._timed(job, activity, context)
-        except BaseException as error:  # cleanup may raise while it is cancelled, by us or because the hub closes
+                done = await self._contained(job, activity, context)
+                if done is not None and not scope.cancel_called:
+                    assert self._report is not None, "report_to was called"
+                    await self._report.job_done(key, job.address, done)
+        finally:
+            del self._running[key]
+
+    async def _contained(self, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone | None:
+        """The result; None if the activity was cancelled, by us or because the hub closes."""
+        done: ActivityDone | None = None
+        try:
+            done = await self._timed(job, activity, context)
+        except BaseException as error:
             if not without_cancelled(error):
                 raise
             logger.warning("activity %r of %s was cancelled, and raised", job.name, job.address, exc_info=error)
         finally:
             context.cancelled = context.cancelled or done is None
-            del self._running[key]
         if done is not None and done.failure is not None and trio.current_effective_deadline() == -math.inf:
-            return  # it made an error of being cancelled, since the hub closes: it runs again at the next open
-        if done is not None and not scope.cancel_called:
-            assert self._report is not None, "report_to was called"
-            self._report.job_done(key, job.address, done)
+            return None  # it made an error of being cancelled, since the hub closes: it runs again at the next open
+        return done
 
     async def _timed(self, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone:
         timeout_ms = job.timeout_ms

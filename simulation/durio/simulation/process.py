@@ -137,7 +137,7 @@ class Process:
         """Call `hear` once with what comes under `key`."""
         self._listening.setdefault(key, []).append(hear)
 
-    def job_done(self, key: bytes, address: str, message: Message) -> None:
+    async def job_done(self, key: bytes, address: str, message: Message) -> None:
         """An activity ended: its result is on its way."""
         if not self.dead:
             self._around.completions += 1
