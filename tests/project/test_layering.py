@@ -33,7 +33,12 @@ FILES: dict[str, tuple[str, ...]] = {
         "folder",
         "meta",
         "environment",
+        "shared",
+        "fifo",
+        "reading",
         "store",
+        "reader",
+        "inbox",
         "memory",
     ),
     "entities": (

@@ -12,6 +12,7 @@ from durio.storage import (
     HubBroken,
     HubClosed,
     HubInUse,
+    InboxHeld,
     KeyTooLong,
     NetworkFileSystem,
     NoSpace,
@@ -25,6 +26,8 @@ from durio.storage import (
 EVERY_ERROR: tuple[StorageError, ...] = (
     HubInUse("/hub", 17),
     HubInUse("/hub", None),
+    InboxHeld("/hub", 18),
+    InboxHeld("/hub", None),
     NotAHub("/hub", "it is no folder"),
     FormatMismatch("/hub", 2, 1),
     NetworkFileSystem("/hub", "nfs4"),

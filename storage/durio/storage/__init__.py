@@ -5,7 +5,7 @@ Start with `Store` (the seam), `WriteSet` (what goes through it), `LmdbStore` (a
 (its twin in memory, which can crash at a chosen commit).
 """
 
-from durio.storage.api import Store
+from durio.storage.api import Reads, Store
 from durio.storage.codec import seal, unseal
 from durio.storage.errors import (
     Ambiguous,
@@ -15,6 +15,7 @@ from durio.storage.errors import (
     HubBroken,
     HubClosed,
     HubInUse,
+    InboxHeld,
     KeyTooLong,
     NetworkFileSystem,
     NoSpace,
@@ -23,11 +24,14 @@ from durio.storage.errors import (
     StorageError,
     UsedAfterFork,
 )
+from durio.storage.fifo import Bell, is_heard, ring
 from durio.storage.folder import HubFolder
+from durio.storage.inbox import Inbox
 from durio.storage.keys import after, from_text, from_u32, from_u64, text, u32, u64
 from durio.storage.limits import FORMAT_VERSION, KEY_BYTES_MAX
 from durio.storage.lock import OwnerLock
 from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
+from durio.storage.reader import HubReader
 from durio.storage.store import LmdbStore
 from durio.storage.writes import Change, WriteSet
 
@@ -35,6 +39,7 @@ __all__ = [
     "FORMAT_VERSION",
     "KEY_BYTES_MAX",
     "Ambiguous",
+    "Bell",
     "Change",
     "CorruptRecord",
     "Fenced",
@@ -43,6 +48,9 @@ __all__ = [
     "HubClosed",
     "HubFolder",
     "HubInUse",
+    "HubReader",
+    "Inbox",
+    "InboxHeld",
     "KeyTooLong",
     "LmdbStore",
     "MemoryDisk",
@@ -51,6 +59,7 @@ __all__ = [
     "NoSpace",
     "NotAHub",
     "OwnerLock",
+    "Reads",
     "ReservedKey",
     "SimulatedCrash",
     "StorageError",
@@ -62,6 +71,8 @@ __all__ = [
     "from_text",
     "from_u32",
     "from_u64",
+    "is_heard",
+    "ring",
     "seal",
     "text",
     "u32",

@@ -5,7 +5,27 @@ from typing import Protocol
 from durio.storage.writes import WriteSet
 
 
-class Store(Protocol):
+class Reads(Protocol):
+    """What can be read of a hub, by its owner or by somebody else."""
+
+    @property
+    def path(self) -> str:
+        """A label for messages: where the data is."""
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None. Raises `CorruptRecord`."""
+        ...
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Keys in [start, stop) with their values, in key order; all from `start` on if `stop` is None.
+
+        `limit` is the most pairs to return. Raises `CorruptRecord`, and `ValueError` for a negative limit.
+        """
+        ...
+
+
+class Store(Reads, Protocol):
     """Ordered keys with atomic, durable, numbered commits, for one owner at a time.
 
     - A commit is there as a whole or not at all, after any crash; what `commit` returned for stays.
@@ -28,22 +48,6 @@ class Store(Protocol):
     @property
     def last_commit(self) -> int:
         """Number of the last commit this handle knows to be durable; 0 in a new hub."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """A label for messages: where the data is."""
-        ...
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of `key`, or None. Raises `CorruptRecord`."""
-        ...
-
-    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
-        """Keys in [start, stop) with their values, in key order; all from `start` on if `stop` is None.
-
-        `limit` is the most pairs to return. Raises `CorruptRecord`, and `ValueError` for a negative limit.
-        """
         ...
 
     def commit(self, writes: WriteSet) -> int:

@@ -53,6 +53,20 @@ def open_environment(partition: str) -> lmdb.Environment:
             return env
 
 
+def open_readonly(partition: str) -> lmdb.Environment:
+    """The same for reading only, in a process that does not own the hub. Raises `HubBroken`."""
+    map_size = MAP_SIZE_BYTES
+    while True:
+        try:
+            return lmdb.open(partition, map_size=map_size, max_readers=READERS_MAX, max_spare_txns=2, readonly=True)
+        except lmdb.MemoryError as error:
+            map_size //= 2
+            if map_size < MAP_SIZE_BYTES_MIN:
+                raise HubBroken(f"not enough address space for {partition!r}: {error}") from error
+        except lmdb.Error as error:
+            raise HubBroken(f"LMDB cannot open {partition!r}: {error}") from error
+
+
 def is_no_space(error: lmdb.Error, folder: str) -> bool:
     """Whether a failed write means that the disk or the map is full; nothing of its transaction was stored
     then.

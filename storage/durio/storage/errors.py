@@ -171,6 +171,22 @@ class NoSpace(StorageError):
         return f"no space left for {self.path!r}: make room on the disk; nothing acknowledged is lost"
 
 
+class InboxHeld(StorageError):
+    """Another client of the hub keeps its inbox locked for too long: it is stopped, perhaps in a debugger.
+
+    The operator must act: let that process go on, or kill it. Nothing was written, and the owner is not affected.
+    """
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        super().__init__(path, pid)
+        self.path = path
+        self.pid = pid
+
+    def __str__(self) -> str:
+        who = "a process whose pid is not known" if self.pid is None else f"process {self.pid}"
+        return f"{who} keeps the inbox of the hub {self.path!r} locked: is it stopped? let it go on, or kill it"
+
+
 class HubBroken(StorageError):
     """A read or a write failed in a way that is not "no space". This handle refuses everything from now on.
 

@@ -4,6 +4,8 @@
 - `<hub>/owner.lock` is locked by the owner and holds its pid
 - `<hub>/ballast` keeps some room back for a full disk; it holds no data
 - `<hub>/0/` is partition 0: data.mdb and lock.mdb of LMDB
+- `<hub>/inbox/` is what clients in other processes write to, `<hub>/inbox.lock` whose turn it is
+- `<hub>/bell` wakes the owner, `<hub>/sessions/` holds a bell for each of those clients; both hold no data
 """
 
 import contextlib
@@ -60,6 +62,26 @@ class HubFolder:
     def data(self) -> str:
         """Path of LMDB's file of data."""
         return os.path.join(self.partition, "data.mdb")
+
+    @property
+    def inbox(self) -> str:
+        """Path of the folder that is the LMDB environment of the inbox."""
+        return os.path.join(self.path, "inbox")
+
+    @property
+    def inbox_lock(self) -> str:
+        """Path of the file that a client locks while it writes to the inbox."""
+        return os.path.join(self.path, "inbox.lock")
+
+    @property
+    def bell(self) -> str:
+        """Path of the owner's bell."""
+        return os.path.join(self.path, "bell")
+
+    @property
+    def sessions(self) -> str:
+        """Path of the folder with the bells of clients."""
+        return os.path.join(self.path, "sessions")
 
     @property
     def exists(self) -> bool:
@@ -123,6 +145,15 @@ class HubFolder:
         except OSError:
             return None
         return stat.st_dev, stat.st_ino
+
+    def complete_for_clients(self) -> None:
+        """Create what clients in other processes need and what is not there yet. For a hub that exists."""
+        missing = [path for path in (self.inbox, self.sessions) if not os.path.isdir(path)]
+        for path in missing:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path)
+        if missing:
+            sync_folder(self.path)
 
     def sync(self) -> None:
         """Make the names of all files in the hub durable."""

@@ -17,8 +17,8 @@ MAP_SIZE_BYTES_MIN: Final = 1 << 26
 KEY_BYTES_MAX: Final = 511
 """LMDB's own limit, fixed when it is compiled."""
 
-READERS_MAX: Final = 126
-"""Read transactions open at once, over all processes. The preallocated lock file has room for 1,022."""
+READERS_MAX: Final = 1000
+"""Processes that may read at once: each client has a place. The preallocated lock file has room for 1,022."""
 
 LOCK_FILE_BYTES: Final = 64 * 1024
 """Preallocated lock.mdb: LMDB writes it through a map, where a full disk would kill the process (SIGBUS)."""
@@ -35,3 +35,9 @@ MARKER_BYTES_MAX: Final = 64 * 1024
 
 PID_BYTES: Final = 20
 """Width of the pid in owner.lock: fixed, so that rewriting it needs no new block on a full disk."""
+
+INBOX_ROWS_MAX: Final = 10_000
+"""Most rows that wait in the inbox for the owner; then clients in other processes wait: a disk is not endless."""
+
+INBOX_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Most bytes that wait in the inbox, for the same reason. One row always fits, however large."""

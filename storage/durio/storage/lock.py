@@ -4,10 +4,14 @@ import contextlib
 import fcntl
 import os
 import weakref
-from typing import Self
+from struct import Struct
+from typing import Final, Self
 
 from durio.storage.errors import HubInUse
 from durio.storage.limits import PID_BYTES
+
+_FLOCK: Final = Struct("hhqqi4x")
+"""`struct flock` of 64-bit Linux: type, whence, start, length, pid."""
 
 
 class OwnerLock:
@@ -36,20 +40,39 @@ class OwnerLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = _read_pid(fd)
+            pid = read_pid(fd)
             os.close(fd)
             raise HubInUse(hub, pid) from None
         except BaseException:
             os.close(fd)
             raise
-        _write_pid(fd, str(os.getpid()))
+        write_pid(fd, str(os.getpid()))
+        # A second lock, which others can ask about without taking it; flock has no such question.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
         return cls(fd)
+
+    @staticmethod
+    def holder(lock_file: str) -> int | None:
+        """The pid of the process that holds the lock; 0 if that is not known, None if nobody does.
+
+        Takes no lock, so it never gets in the way of an owner that comes.
+        """
+        try:
+            fd = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            asked = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+            return None if _FLOCK.unpack(asked)[0] == fcntl.F_UNLCK else read_pid(fd) or 0
+        finally:
+            os.close(fd)
 
     def release(self) -> None:
         """Let go. May be called again."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            _write_pid(fd, "")
+            write_pid(fd, "")
             os.close(fd)
 
     def close_copy(self) -> None:
@@ -65,13 +88,15 @@ def _close_in_child(ref: weakref.ref[OwnerLock]) -> None:
         lock.close_copy()
 
 
-def _write_pid(fd: int, pid: str) -> None:
+def write_pid(fd: int, pid: str) -> None:
+    """Write who has the lock into the file."""
     # The pid only helps the message of HubInUse: a full disk must not stop an owner that comes to make room.
     with contextlib.suppress(OSError):
         os.pwrite(fd, pid.ljust(PID_BYTES - 1).encode() + b"\n", 0)
 
 
-def _read_pid(fd: int) -> int | None:
+def read_pid(fd: int) -> int | None:
+    """Who wrote last that it has the lock."""
     try:
         return int(os.pread(fd, PID_BYTES, 0))
     except (OSError, ValueError):

@@ -1,16 +1,14 @@
 """The store on LMDB: one environment, one owner, every commit on disk before it returns."""
 
+import contextlib
 import os
 import threading
 from contextlib import ExitStack
-from itertools import islice
-from typing import Final, Self
-from zlib import crc32
+from typing import Self
 
 import lmdb
 
 from durio.storage.ballast import Ballast
-from durio.storage.codec import HEAD_BYTES, head, unseal
 from durio.storage.environment import NO_SPACE_CODES, is_no_space, open_environment
 from durio.storage.errors import (
     Ambiguous,
@@ -24,14 +22,14 @@ from durio.storage.errors import (
     UsedAfterFork,
 )
 from durio.storage.folder import HubFolder
-from durio.storage.keys import FIRST_KEY, META_KEY
-from durio.storage.limits import BALLAST_BYTES, KEY_BYTES_MAX, RECORD_VERSION
+from durio.storage.keys import META_KEY
+from durio.storage.limits import BALLAST_BYTES
 from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
+from durio.storage.reading import read_row, read_rows
+from durio.storage.shared import Lease
 from durio.storage.writes import WriteSet
-
-_PAST_ALL_KEYS: Final = b"\xff" * (KEY_BYTES_MAX + 1)
 
 
 class LmdbStore:
@@ -47,9 +45,10 @@ class LmdbStore:
     - No read transaction outlives the call that opened it.
     """
 
-    def __init__(self, env: lmdb.Environment, lock: OwnerLock, folder: HubFolder, meta: Meta, ballast: Ballast) -> None:
+    def __init__(self, lease: Lease, lock: OwnerLock, folder: HubFolder, meta: Meta, ballast: Ballast) -> None:
         """Use `open`. `meta` is what this owner committed as its epoch."""
-        self._env = env
+        self._lease = lease
+        self._env = lease.env
         self._lock = lock
         self._folder = folder
         self._path = folder.path
@@ -81,8 +80,9 @@ class LmdbStore:
                 # Again: another owner may have made the hub between the check and the lock.
                 folder.check()
                 folder.complete()
-                env = open_environment(folder.partition)
-                undo.callback(env.close)
+                lease = Lease.take(folder.partition, open_environment, anew=True)
+                undo.callback(lease.close)
+                env = lease.env
                 ballast = Ballast(folder.ballast, ballast_bytes)
                 try:
                     meta = _start_epoch(env, folder)
@@ -92,7 +92,7 @@ class LmdbStore:
                     meta = _start_epoch(env, folder)
                 ballast.make()
                 undo.pop_all()
-                return cls(env, lock, folder, meta, ballast)
+                return cls(lease, lock, folder, meta, ballast)
         except OSError as error:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpace(folder.path) from error
@@ -126,38 +126,18 @@ class LmdbStore:
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, or None. Raises `CorruptRecord`."""
         self._check()
-        if key < FIRST_KEY:
-            return None
         try:
-            with self._env.begin() as txn:
-                record = txn.get(key)
+            return read_row(self._env, key)
         except lmdb.Error as error:
             raise self._break(error) from error
-        return None if record is None else unseal(key, record)
 
     def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Keys in [start, stop) with their values, in key order, at most `limit`. Raises `CorruptRecord`."""
         self._check()
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit {limit} is negative: give None for no limit")
-        ceiling = _PAST_ALL_KEYS if stop is None else stop
-        found: list[tuple[bytes, bytes]] = []
         try:
-            with self._env.begin() as txn:
-                cursor = txn.cursor()
-                if not cursor.set_range(max(start, FIRST_KEY)):
-                    return found
-                for key, record in islice(cursor.iternext(), limit):
-                    if key >= ceiling:
-                        break
-                    payload = record[HEAD_BYTES:]
-                    # `unseal` inline; it is called only to say what is wrong.
-                    if head(RECORD_VERSION, crc32(payload, crc32(key))) != record[:HEAD_BYTES]:
-                        unseal(key, record)
-                    found.append((key, payload))
+            return read_rows(self._env, start, stop, limit=limit)
         except lmdb.Error as error:
             raise self._break(error) from error
-        return found
 
     def commit(self, writes: WriteSet) -> int:
         """Make `writes` durable and return their commit number.
@@ -219,6 +199,11 @@ class LmdbStore:
         self._check()
         return self._ballast.make()
 
+    def clear_readers(self) -> None:
+        """Free the places of readers that were killed: they would keep old pages on disk. May be called in a thread."""
+        with contextlib.suppress(lmdb.Error):
+            self._env.reader_check()
+
     def close(self) -> None:
         """Close the environment, then let go of the lock. Waits for a commit in flight. May be called
         again.
@@ -229,7 +214,7 @@ class LmdbStore:
                 return
             self._closed = True
             try:
-                self._env.close()
+                self._lease.close()
             finally:
                 self._lock.release()
 
