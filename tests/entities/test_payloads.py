@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durio.entities.limits import PAYLOAD_DEPTH_MAX
-from durio.entities.payloads import PayloadError, Payloads
+from durio.entities.payloads import PayloadError, Payloads, PayloadTooLarge
 
 T = TypeVar("T")
 ItemId = NewType("ItemId", int)
@@ -403,7 +403,7 @@ def test_too_large_is_refused_with_size_and_limit() -> None:
     """G31: too large a payload is refused at the call, and the error says how large it may be."""
     small = Payloads(bytes_max=10)
     assert small.encode("x" * 8) == b'"xxxxxxxx"'
-    with pytest.raises(PayloadError, match="11 bytes of JSON, the limit is 10"):
+    with pytest.raises(PayloadTooLarge, match="11 bytes, at most 10 are allowed"):
         small.encode("x" * 9)
 
 

@@ -41,7 +41,7 @@ from durio.entities.messages import (
     checked_tags,
     refuse,
 )
-from durio.entities.payloads import PayloadError, Payloads
+from durio.entities.payloads import PayloadError, Payloads, PayloadTooLarge
 from durio.entities.registry import EntityRegistry
 from durio.entities.requests import digest_of
 from durio.entities.runtime import JobRunner, Runtime
@@ -86,6 +86,7 @@ __all__ = [
     "OperationTimeout",
     "Parent",
     "PayloadError",
+    "PayloadTooLarge",
     "Payloads",
     "RequestExpired",
     "RequestIdReused",

@@ -7,8 +7,9 @@ from typing import Final
 ADDRESS_BYTES_MAX: Final = 256
 """Longest address (instance id, or `@name@key`) in UTF-8. LMDB keys hold 511 bytes; the rest is for suffixes."""
 
-PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Longest payload that is encoded: it is in memory, in the mailbox and in the history at the same time."""
+PAYLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Longest payload, encoded; `open_hub(payload_bytes_max=...)` sets another. Whoever decodes it needs several times as
+much memory at once."""
 
 PAYLOAD_DEPTH_MAX: Final = 200
 """Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""

@@ -1,5 +1,8 @@
 """User values as JSON bytes and back: plain JSON directly, everything else by its annotations through cattrs."""
 
+from __future__ import annotations
+
+import copy
 import math
 from collections import abc
 from typing import Any
@@ -40,6 +43,25 @@ class PayloadError(DurioError):
         return f"{self.what} ({self.type_name}): {self.why}"
 
 
+class PayloadTooLarge(PayloadError):
+    """A value is larger, encoded, than payloads may be; nothing was changed. Trying again does not help.
+
+    The developer must act: store it elsewhere and pass a reference, or open the hub with a larger
+    `payload_bytes_max`. `what` names the value, `size` and `limit` are bytes.
+    """
+
+    non_retriable = True
+
+    def __init__(self, what: str, type_name: str, size: int, limit: int) -> None:
+        super().__init__(what, type_name, f"{size:,} bytes, at most {limit:,} are allowed")
+        self.args = (self.what, self.type_name, size, limit)
+        self.size, self.limit = size, limit
+
+    def __str__(self) -> str:
+        instead = "store it elsewhere and pass a reference, or open the hub with a larger payload_bytes_max"
+        return f"{super().__str__()}: {instead}"
+
+
 class Payloads:
     """Encodes user values as JSON and decodes them by annotation.
 
@@ -53,6 +75,12 @@ class Payloads:
         self._bytes_max = bytes_max
         self._reads: dict[object, Read] = {}
 
+    def within(self, bytes_max: int) -> Payloads:
+        """The same with another limit: one app may run in several hubs."""
+        twin = copy.copy(self)
+        twin._bytes_max = bytes_max
+        return twin
+
     def encode(self, value: object, what: str = "value") -> bytes:
         """JSON of `value` in UTF-8; `PayloadError` if it has no JSON form that decodes again, or is too large."""
         try:
@@ -63,8 +91,7 @@ class Payloads:
         except Exception as error:  # the user's own hooks and properties run in here
             raise _refusal(what, type(value), error) from error
         if len(data) > self._bytes_max:
-            why = f"{len(data)} bytes of JSON, the limit is {self._bytes_max}: store it elsewhere and pass a reference"
-            raise PayloadError(what, type_label(type(value)), why)
+            raise PayloadTooLarge(what, type_label(type(value)), len(data), self._bytes_max)
         return data
 
     def decode(self, data: bytes, type_: object = Any, what: str = "value") -> Any:

@@ -12,6 +12,7 @@ from durio.entities import (
     Answer,
     AskInsideTurn,
     Message,
+    Payloads,
     caller_line,
     digest_of,
 )
@@ -32,9 +33,10 @@ class Asking:
     `request_id` gets the first answer (G3).
     """
 
-    def __init__(self, link: Link, app: App) -> None:
+    def __init__(self, link: Link, app: App, payloads: Payloads | None = None) -> None:
         self._link = link
         self._app = app
+        self._payloads = app.payloads if payloads is None else payloads
 
     async def _ask(
         self,
@@ -57,7 +59,7 @@ class Asking:
         return answer
 
     def _encode(self, value: object, what: str) -> bytes | None:
-        return None if value is None else self._app.payloads.encode(value, what)
+        return None if value is None else self._payloads.encode(value, what)
 
     def _check_outside(self) -> None:
         """No client inside a turn: refused before any effect, and not to be swallowed (G13, G21)."""

@@ -14,6 +14,7 @@ from durio.entities import (
     CONTROL_LANE,
     EntityKind,
     PayloadError,
+    Payloads,
     StartInstance,
     View,
     check_instance_id,
@@ -72,8 +73,8 @@ class Client(EntityClient):
     gets the first answer (G3); a UUIDv7 makes a good one.
     """
 
-    def __init__(self, link: Link, app: App, entities: EntityKind) -> None:
-        super().__init__(link, app, entities)
+    def __init__(self, link: Link, app: App, entities: EntityKind, payloads: Payloads | None = None) -> None:
+        super().__init__(link, app, entities, payloads)
         self._decoders = Decoders()
 
     @overload
@@ -209,7 +210,7 @@ class Client(EntityClient):
         Raises `InstanceNotFound`, `InstanceFinished`, `PayloadError`, `ValueError` for an unusable name.
         """
         self._check_outside()
-        data = self._app.payloads.encode(event_data, f"event {event_name!r}")
+        data = self._payloads.encode(event_data, f"event {event_name!r}")
         build = partial(RaiseEvent, name=check_event_name(event_name), input=data)
         await self._ask(_checked(instance_id), build, request_id)
 
@@ -249,7 +250,7 @@ class Client(EntityClient):
     def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
         """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""
         found = self._app.registry.exact_orchestration(snapshot.origin.name, snapshot.origin.version)
-        payloads = self._app.payloads
+        payloads = self._payloads
 
         def decode(data: bytes, what: str) -> Any:
             if found is not None and what in ("input", "output"):
@@ -270,7 +271,7 @@ class Client(EntityClient):
         for event in events:
             if not isinstance(event, tuple | list) or len(event) != 2:
                 raise TypeError(f"events are pairs of a name and data, not {event!r}")
-        return tuple((check_event_name(n), self._app.payloads.encode(d, f"event {n!r}")) for n, d in events)
+        return tuple((check_event_name(n), self._payloads.encode(d, f"event {n!r}")) for n, d in events)
 
     def _instance_id(self, instance_id: str | None, request_id: str | None) -> str:
         if instance_id is not None:

@@ -15,6 +15,7 @@ from durio.entities import (
     EntityKind,
     EntityOperationFailed,
     Operation,
+    Payloads,
     check_entity_id,
     operation_name,
     to_us,
@@ -41,8 +42,8 @@ class EntityStateResponse(Generic[T]):
 class EntityClient(Asking):
     """The half of the client that deals with entities."""
 
-    def __init__(self, link: Link, app: App, entities: EntityKind) -> None:
-        super().__init__(link, app)
+    def __init__(self, link: Link, app: App, entities: EntityKind, payloads: Payloads | None = None) -> None:
+        super().__init__(link, app, payloads)
         self._entities = entities
 
     async def signal_entity(
@@ -129,7 +130,7 @@ class EntityClient(Asking):
             return None
         behaviour = self._app.registry.entities.get(entity_id.name)
         type_ = behaviour.result_type(name) if expected_type is None else expected_type
-        return self._app.payloads.decode(answer.value, type_, f"result of {name!r} of {entity_id}")
+        return self._payloads.decode(answer.value, type_, f"result of {name!r} of {entity_id}")
 
     @overload
     async def read_entity_state(self, entity_id: EntityId) -> EntityStateResponse[Any]: ...
@@ -142,7 +143,7 @@ class EntityClient(Asking):
         if data is None:
             return EntityStateResponse(False)
         state = self._entities.decode_row(data).state
-        return EntityStateResponse(True, self._app.payloads.decode(state, expected_type, f"state of {entity_id}"))
+        return EntityStateResponse(True, self._payloads.decode(state, expected_type, f"state of {entity_id}"))
 
     def _operation(
         self, entity_id: EntityId, operation: str | Callable[..., Any], operation_input: object

@@ -24,7 +24,7 @@ from durio.entities import (
     holds_cancelled,
     single,
 )
-from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, INTAKE_BYTES_MAX, REQUEST_DEDUPE_S
+from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, INTAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, REQUEST_DEDUPE_S
 from durio.orchestration.activities import ActivityRunner
 from durio.orchestration.app import App
 from durio.orchestration.asking import INSTEAD
@@ -64,12 +64,14 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
     activations_max: int
     idle_s: float
     dedupe_s: float
+    payload_bytes_max: int
     intake_bytes_max: int
     _nurseries: AbstractAsyncContextManager[trio.Nursery] | None = None
     _runtime: Runtime | None = None
 
     async def __aenter__(self) -> Client:
         app, env = self.app, self.env
+        payloads = app.payloads.within(self.payload_bytes_max)
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
                 "durio runs on Trio: start the program with trio.run(main), not with asyncio.run(main())"
@@ -78,11 +80,9 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         if guard is not None:
             raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
         directory = HubDirectory(app.registry, env)
-        entities = EntityKind(app.registry.entities, app.payloads, directory)
-        instances = InstanceKind(
-            app.registry, app.payloads, directory, hold_on_nondeterminism=self.hold_on_nondeterminism
-        )
-        activities = ActivityRunner(app.registry, app.payloads, env)
+        entities = EntityKind(app.registry.entities, payloads, directory)
+        instances = InstanceKind(app.registry, payloads, directory, hold_on_nondeterminism=self.hold_on_nondeterminism)
+        activities = ActivityRunner(app.registry, payloads, env)
         store = self.open_store()
         env.begin(store.epoch)
         make_kernel = partial(
@@ -111,7 +111,7 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         self._nurseries = trio.open_nursery()
         nursery = await self._nurseries.__aenter__()
         nursery.start_soon(self._runtime.run)
-        return Client(self._runtime, app, entities)
+        return Client(self._runtime, app, entities, payloads)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -136,6 +136,7 @@ def open_hub(
     activations_max: int = ACTIVATIONS_MAX,
     idle_s: float = IDLE_S,
     dedupe_s: float = REQUEST_DEDUPE_S,
+    payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     intake_bytes_max: int = INTAKE_BYTES_MAX,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
@@ -143,8 +144,9 @@ def open_hub(
     `env`: the clock, ids and threads (`VirtualEnv` for tests). `on_nondeterminism`: what becomes of an instance whose
     code does not do what its history says: it fails, or it is held until fitting code is there. `activations_max`,
     `idle_s`: how many actors stay in memory, and for how many seconds without work. `dedupe_s`: for how many seconds
-    request ids and their answers are remembered. `intake_bytes_max`: how much may be taken in and not be durable
-    yet; who sends more than that waits.
+    request ids and their answers are remembered. `payload_bytes_max`: what is larger, encoded, is refused at the call
+    with `PayloadTooLarge`; what lies in the hub already is read however large it is.
+    `intake_bytes_max`: how much may be taken in and not be durable yet; who sends more than that waits.
 
     Leaving the block closes the hub: running activities are cancelled and run again at the next open. Entering
     it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
@@ -165,5 +167,17 @@ def open_hub(
         def open_store() -> Store:
             return store
 
+    if isinstance(payload_bytes_max, bool) or not isinstance(payload_bytes_max, int) or payload_bytes_max < 1:
+        raise ValueError(f"payload_bytes_max={payload_bytes_max!r} must be a whole number of bytes, at least 1")
     hold = on_nondeterminism == "hold"
-    return _OpenHub(open_store, app, env or SystemEnv(), hold, activations_max, idle_s, dedupe_s, intake_bytes_max)
+    return _OpenHub(
+        open_store,
+        app,
+        env or SystemEnv(),
+        hold,
+        activations_max,
+        idle_s,
+        dedupe_s,
+        payload_bytes_max,
+        intake_bytes_max,
+    )

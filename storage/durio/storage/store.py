@@ -1,6 +1,7 @@
 """The store on LMDB: one environment, one owner, every commit on disk before it returns."""
 
 import contextlib
+import errno
 import os
 import threading
 from contextlib import ExitStack
@@ -96,6 +97,8 @@ class LmdbStore:
         except OSError as error:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpace(folder.path) from error
+            if error.errno == errno.EIO:
+                raise HubBroken(f"opening it: {error}") from error
             raise
 
     def __enter__(self) -> Self:
