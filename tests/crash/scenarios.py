@@ -42,6 +42,10 @@ def _raise(instance_id: str, name: str, value: object) -> Callable[[Client, str]
     return lambda client, request_id: client.raise_event(instance_id, name, value, request_id=request_id)
 
 
+def _purge(instance_id: str) -> Callable[[Client, str], Any]:
+    return lambda client, request_id: client.purge_instance_history(instance_id, request_id=request_id)
+
+
 def _terminate(instance_id: str) -> Callable[[Client, str], Any]:
     return lambda client, request_id: client.terminate(instance_id, "enough", request_id=request_id)
 
@@ -196,11 +200,29 @@ async def hours(session: Session) -> None:
     assert await _total(session, "broken") == 3
 
 
+async def purges(session: Session) -> None:
+    """Lives that end, are purged and begin anew; a repeated request gets its first answer from before the purge."""
+    for life in range(2):
+        assert await session.do(f"start-{life}", _start("single", "x")) == Started("x", True)
+        assert "InstanceNotFinished" in await session.do(f"too early-{life}", _purge("x"))
+        await session.do(f"stop-{life}", _raise("x", "stop", str(life)))
+        assert (await session.wait(f"x {life}", "x")).output == str(life)
+        assert (await session.do(f"purge-{life}", _purge("x"))).instances_deleted == 1
+        assert (await session.do(f"again-{life}", _purge("x"))).instances_deleted == 0
+    await session.do("last", _start("single", "x"))
+    await session.do("end", _terminate("x"))
+    assert (await session.do("purge", _purge("x"))).instances_deleted == 1
+    await _close(session)
+    assert not await session.client.get_status("x")
+    assert await _total(session, STARTS.key) == 3
+
+
 SCENARIOS = [
     Scenario("work", "G2, G5, G9, G24", work),
     Scenario("entities", "G2, G3, G5, G9", entities),
     Scenario("starts", "G3, G5, G9, G15", starts),
     Scenario("events", "G3, G9, G16, G23", events),
     Scenario("family", "G2, G9, G15, G26", family),
+    Scenario("purges", "G3, G9, G15, G18", purges),
     Scenario("hours", "G9, G16, G23, G24", hours),
 ]

@@ -186,7 +186,7 @@ async def test_no_turn_holds_the_queue_longer_than_its_messages(autojump_clock: 
             for key in "ab":
                 for _ in range(2 * TURN_MESSAGES_MAX):
                     nursery.start_soon(client.signal_entity, EntityId("note", key), "go")
-            while len(kernel._queued) < 2:
+            while len(kernel.waiting) < 2:
                 await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
     runs = [0]

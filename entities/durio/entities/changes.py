@@ -62,7 +62,7 @@ class Batch:
     written and deleted within one batch is never encoded at all.
     """
 
-    __slots__ = ("changes", "dropped", "fresh", "number", "outputs", "results", "tokens")
+    __slots__ = ("changes", "dropped", "fresh", "number", "outcomes", "outputs", "results", "tokens")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -75,6 +75,8 @@ class Batch:
         """Under which clients wait whose messages came with this batch: should it be void, they are refused (G32)."""
         self.results: list[tuple[bytes, str, Message]] = []
         """Results of jobs that came with this batch: should it be void, they are offered again (G32)."""
+        self.outcomes: list[tuple[str, bytes, Any]] = []
+        """The same of `async def` operations: the entity, the key of the message, what came of it."""
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.outputs)
@@ -134,6 +136,11 @@ class View:
     def undurable(self) -> int:
         """The number of the oldest batch that is not durable yet."""
         return self._in_flight[0].number if self._in_flight else self.filling.number
+
+    @property
+    def in_flight(self) -> tuple[Batch, ...]:
+        """The batches that are sealed and not durable yet, the oldest first."""
+        return tuple(self._in_flight)
 
     def seal(self) -> Batch:
         """Close the batch that fills and open the next one."""

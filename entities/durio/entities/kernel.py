@@ -7,7 +7,7 @@ a turn runs, when a batch is committed and when timers fire.
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,11 +18,12 @@ import durio.entities.keys as keys
 from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
-from durio.entities.kinds import ActorKind, Deferred
+from durio.entities.kinds import ActorKind, Deferred, Taken
 from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import MAIL_LANE, Answer, HubCommand, Job, Message, Timer, encode_record, refuse
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, HubCommand, Job, Message, Timer, encode_record, refuse
 from durio.entities.requests import Requests
+from durio.entities.runqueue import RunQueue
 from durio.entities.settlement import Settlement
 from durio.entities.timers import Timers
 from durio.entities.tombstones import Tombstones
@@ -64,8 +65,7 @@ class Kernel:
         self._instances = instances
         self._now_us = now_us
         self._arrivals = store.epoch << 40  # the epoch is durable, so no number comes twice, and none goes back
-        self._runnable: deque[str] = deque()
-        self._queued: set[str] = set()
+        self.queue = RunQueue()
         self._jobs: set[bytes] = set()
         self.tombstones = Tombstones(self.view, self.arrival)
         self._recover()
@@ -76,6 +76,8 @@ class Kernel:
         while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
             address = keys.address_of(rows[0][0])
             self._wake(address, None)
+            if keys.mail_lane(rows[0][0]) == CONTROL_LANE:
+                self.queue.urge(address)
             start = keys.stop_of(keys.mailbox(address))
         jobs = msgspec.msgpack.Decoder(Job)
         start = keys.JOB
@@ -85,6 +87,11 @@ class Kernel:
                 self._jobs.add(key)
                 self.view.filling.outputs.append(StartJob(key, jobs.decode(row)))
             start = rows[-1][0] + b"\0"
+
+    def succeed(self, other: Kernel) -> None:
+        """Go on after a kernel of the same owner whose last batches were void: no arrival number comes twice (G4)."""
+        self._arrivals = other._arrivals
+        self.counters = other.counters
 
     # What comes in
 
@@ -102,6 +109,8 @@ class Kernel:
         if activation is not None:
             activation.mailbox.push(key, message)
             activation.batch = self.view.filling.number
+        if lane == CONTROL_LANE:
+            self.queue.urge(address)
         self._wake(address, activation)
 
     def admit(self, address: str, token: str, digest: bytes) -> bool:
@@ -183,20 +192,16 @@ class Kernel:
     @property
     def runnable(self) -> bool:
         """Whether an actor waits for its turn."""
-        return bool(self._runnable)
+        return bool(self.queue)
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """The actors that wait for their turn, who waits longest first."""
-        return tuple(self._runnable)
+        return self.queue.waiting
 
     def run_turn(self, address: str | None = None) -> str:
         """Give one of those that wait its turn, who waits longest if none is named; returns its address."""
-        if address is None:
-            address = self._runnable.popleft()
-        else:
-            self._runnable.remove(address)
-        self._queued.discard(address)
+        address = self.queue.take(address)
         if address not in self.held:
             with self._holding(address):
                 activation = self._activate(address)
@@ -205,12 +210,26 @@ class Kernel:
                     self._run(activation)
         return address
 
+    def run_urgent(self) -> None:
+        """Give an actor that has control mail one turn, and let everything else wait (G32)."""
+        address = self.queue.take_urgent()
+        if address in self.held:
+            return
+        with self._holding(address):
+            activation = self._activate(address)
+            if activation.pinned is not None:
+                return
+            if not activation.kind.prepare(activation.actor) or self._turn(activation, 1) is not None:
+                if activation.mailbox.peek_control() is not None:
+                    self.queue.urge(address)
+
     def settle_offer(self, address: str, number: int, decision: Any) -> bool:
         """Settle a turn that was decided outside. False: the offer is not in force any more, nothing changed."""
         activation = self.catalog.get(address)
         if activation is None or activation.pinned is None or activation.offer != number:
             return False
         taken, activation.pinned = activation.pinned, None
+        self.view.filling.outcomes.append((address, taken.mails[0][0], decision))
         with self._holding(address):
             self._settle(activation, taken, decision)
             if activation.mailbox:
@@ -240,22 +259,32 @@ class Kernel:
             if not kind.prepare(activation.actor):
                 self._wake(activation.address, activation)
                 return
-            taken = kind.take(activation.actor, activation.mailbox, left)
-            if taken is None:
+            turn = self._turn(activation, left)
+            if turn is None:
                 return
-            decision = kind.decide(activation.actor, taken, self._now_us())
-            if type(decision) is Deferred:
-                activation.pinned = taken
-                activation.offer = self.arrival()
-                activation.batch = self.view.filling.number
-                self.view.filling.outputs.append(Offer(activation.address, activation.offer))
-                return
-            yields = self._settle(activation, taken, decision)
+            taken, yields = turn
             left -= len(taken.mails) or left  # a turn without mail is one of its own
             if yields or taken.full:
                 break
         if activation.mailbox:
             self._wake(activation.address, activation)
+        if activation.mailbox.peek_control() is None:
+            self.queue.calm(activation.address)
+
+    def _turn(self, activation: Activation, messages_max: int) -> tuple[Taken[Any], bool] | None:
+        """Take, decide, settle: what was taken, and whether the actor yields. None: nothing is, or it is offered."""
+        kind = activation.kind
+        taken = kind.take(activation.actor, activation.mailbox, messages_max)
+        if taken is None:
+            return None
+        decision = kind.decide(activation.actor, taken, self._now_us())
+        if type(decision) is Deferred:
+            activation.pinned = taken
+            activation.offer = self.arrival()
+            activation.batch = self.view.filling.number
+            self.view.filling.outputs.append(Offer(activation.address, activation.offer))
+            return None
+        return taken, self._settle(activation, taken, decision)
 
     def _settle(self, activation: Activation, taken: Any, decision: Any) -> bool:
         now_us = self._now_us()
@@ -330,9 +359,7 @@ class Kernel:
         return activation
 
     def _wake(self, address: str, activation: Activation | None) -> None:
-        if address not in self._queued:
-            self._queued.add(address)
-            self._runnable.append(address)
+        self.queue.wake(address)
         if activation is not None:
             activation.runnable = True
 
@@ -340,6 +367,11 @@ class Kernel:
         return self._entities if is_entity(address) else self._instances
 
     # Commits
+
+    @property
+    def void(self) -> list[Batch]:
+        """What is lost with this kernel: all batches that are not durable, the oldest first."""
+        return [*self.view.in_flight, self.view.filling]
 
     def seal(self) -> Batch:
         """Close the batch that fills; commit its `seal()` and then call `committed`."""

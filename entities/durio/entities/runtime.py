@@ -19,9 +19,10 @@ from durio.entities.limits import GATHER_MS, IDLE_S, INTAKE_BYTES_MAX, OPERATION
 from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Job, Message
 from durio.entities.operations import OperationRunner
 from durio.entities.requests import SWEEP_MAX, check_request_id
+from durio.entities.shortage import Shortage
 from durio.entities.switching import ShortSwitchInterval
 from durio.entities.waiters import Bell, Waiter, Waiters
-from durio.storage import HubClosed, Store
+from durio.storage import HubClosed, NoSpace, Store
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Runtime:
 
     Guarantees: outputs leave only after `store.commit` of their batch returned (G5); commits go on however busy the
     loop is: after 2 ms of turns with a commit in flight the turns wait for it; when the hub breaks, everybody who
-    waits is told.
+    waits is told; when the disk is full nothing acknowledged is lost, and it goes on when there is room (G32).
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Runtime:
         self.endings: Waiters[Any] = Waiters()
         self.intake = Intake(lambda: self.kernel.view.filling, intake_bytes_max)
         self._jobs = jobs
+        self._shortage = Shortage(store)
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
         self._turns_bell, self._commit_bell, self._timer_bell = Bell(), Bell(), Bell()
@@ -115,6 +117,8 @@ class Runtime:
         def take_in() -> Waiter[Answer]:
             if self._stop.is_set():
                 raise HubClosed(self.store.path)
+            if self._shortage and lane != CONTROL_LANE:
+                raise self._shortage.refusal()
             if self.kernel.admit(address, token, digest):
                 self._step(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
             self.poke()
@@ -129,8 +133,11 @@ class Runtime:
         """A job ended: take its result in, once there is room."""
 
         def take_in() -> None:
-            self._step(self.kernel.job_done, key, address, message)
-            self.poke()
+            if self._shortage:
+                self._shortage.keep(key, address, message)
+            else:
+                self._step(self.kernel.job_done, key, address, message)
+                self.poke()
 
         await self.intake.take(size_of(message), take_in)
 
@@ -151,7 +158,7 @@ class Runtime:
 
     def poke(self) -> None:
         """There is something to do."""
-        if self.kernel.runnable:
+        if self._next_turn() is not None:
             self._turns_bell.ring()
         else:
             self._commit_bell.ring()
@@ -210,7 +217,7 @@ class Runtime:
         self._stop.set()
         try:
             with trio.CancelScope(shield=True):
-                while self._broken is None and self.kernel.view.filling:
+                while self._broken is None and self.kernel.view.filling and not self._shortage:
                     await self._commit()
         finally:
             closed = self._broken if isinstance(self._broken, Exception) else HubClosed(self.store.path)
@@ -221,16 +228,18 @@ class Runtime:
             self.store.close()
 
     async def _run_turns(self) -> None:
-        kernel, slice_s = self.kernel, TURNS_MS / 1000
+        slice_s = TURNS_MS / 1000
         while True:
-            if not kernel.runnable:
+            turn = self._next_turn()
+            if turn is None:
                 await self._turns_bell.wait()
                 continue
             started = time.perf_counter()
             spent = 0.0
-            while kernel.runnable and spent < slice_s:
-                self._step(kernel.run_turn)
+            while turn is not None and spent < slice_s:
+                self._step(turn)
                 spent = time.perf_counter() - started
+                turn = self._next_turn()
             self._gathered_s += spent
             self._commit_bell.ring()
             self._check_timers()
@@ -240,10 +249,17 @@ class Runtime:
             else:
                 await trio.lowlevel.checkpoint()
 
+    def _next_turn(self) -> Callable[[], object] | None:
+        """The turn to give next, if any. With no room on the disk only control mail is looked at (G32)."""
+        kernel = self.kernel
+        if self._shortage:
+            return kernel.run_urgent if kernel.queue.urgent else None
+        return kernel.run_turn if kernel.runnable else None
+
     async def _run_commits(self) -> None:
         while self._broken is None:
             # Mail whose turn comes in the same batch never touches the disk, so turns come first, up to a limit.
-            gathered = not self.kernel.runnable or self._gathered_s >= GATHER_MS / 1000
+            gathered = self._next_turn() is None or self._gathered_s >= GATHER_MS / 1000
             if self.kernel.view.filling and gathered:
                 self._gathered_s = 0.0
                 await self._commit()
@@ -258,6 +274,9 @@ class Runtime:
         if writes.changes:
             try:
                 await self.env.run_commit(partial(self.store.commit, writes))
+            except NoSpace as error:
+                self._step(self._start_over, error)
+                return
             except BaseException as error:
                 self._broken = error
                 raise
@@ -265,19 +284,52 @@ class Runtime:
             await trio.lowlevel.cancel_shielded_checkpoint()  # a sealed batch is always finished
         self._in_flight = False
         self._release(self._step(self.kernel.committed, batch))
-        self._step(self.kernel.tombstones.sweep)
+        if not self._shortage:
+            self._step(self.kernel.tombstones.sweep)
         self._step(self.kernel.collect, self._idle_us)
         self.intake.landed()
         self._landing.unpark_all()
 
+    def _start_over(self, error: NoSpace) -> None:
+        """Whatever is not durable has not happened: who asked for it is refused, all else is offered again (G32)."""
+        begins = self._shortage.begin(error)
+        old, void = self.kernel, self.kernel.void
+        old.close()
+        self.kernel = self._make_kernel()
+        self.kernel.succeed(old)
+        self._operations.move(self.kernel, [outcome for batch in void for outcome in batch.outcomes])
+        for batch in void:
+            for result in batch.results:
+                self._shortage.keep(*result)
+            for token in batch.tokens:
+                self.answers.refuse(token, self._shortage.refusal())
+        self.kernel.view.filling.dropped.update(self._shortage.keys)  # these jobs have run
+        self._in_flight, self._ahead_s = False, 0.0
+        self.intake.landed()
+        self._landing.unpark_all()
+        self._commit_bell.ring()
+        if begins and not self._stop.is_set():
+            assert self._nursery is not None, "it runs"
+            self._nursery.start_soon(self._await_room)
+
+    async def _await_room(self) -> None:
+        await self._shortage.wait()
+        for result in self._shortage.end():
+            self._step(self.kernel.job_done, *result)
+        for bell in (self._turns_bell, self._commit_bell, self._timer_bell):
+            bell.ring()
+
     async def _run_timers(self) -> None:
-        kernel, env = self.kernel, self.env
+        env = self.env
         while True:
+            if self._shortage:
+                await self._timer_bell.wait()
+                continue
             now_us = env.now_us()
             if self._clear_due(now_us):
                 await self._landing.park()  # the next ones wait for a commit: a million may be due
                 continue
-            self._step(kernel.collect, self._idle_us)
+            self._step(self.kernel.collect, self._idle_us)
             self._sleeps_until_us = self._next_us(now_us)
             sleep_s = env.clock_read_s
             if self._sleeps_until_us is not None:

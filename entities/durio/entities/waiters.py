@@ -88,14 +88,17 @@ class Waiters(Generic[V]):
             waiter.value = value
             waiter.event.set()
 
+    def refuse(self, key: Hashable, error: BaseException) -> None:
+        """Raise `error` in all who wait under `key` now."""
+        for waiter in self._waiting.pop(key, ()):
+            waiter.error = error
+            waiter.event.set()
+
     def fail(self, error: BaseException) -> None:
         """Raise `error` in all who wait, and in all who will."""
         self._failed = error
-        waiting, self._waiting = self._waiting, {}
-        for waiters in waiting.values():
-            for waiter in waiters:
-                waiter.error = error
-                waiter.event.set()
+        for key in list(self._waiting):
+            self.refuse(key, error)
 
     def _forget(self, key: Hashable, waiter: Waiter[V]) -> None:
         waiters = self._waiting.get(key)

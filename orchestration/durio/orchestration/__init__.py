@@ -2,7 +2,7 @@
 
 from durio.orchestration.activities import ActivityContext
 from durio.orchestration.app import App
-from durio.orchestration.client import Client, Started
+from durio.orchestration.client import Client, PurgeHistoryResult, Started
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.errors import (
@@ -10,6 +10,7 @@ from durio.orchestration.errors import (
     ActivityTimeout,
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFinished,
     InstanceNotFound,
     NoActivity,
     NonDeterminismError,
@@ -38,12 +39,14 @@ __all__ = [
     "EntityStateResponse",
     "InstanceAlreadyExists",
     "InstanceFinished",
+    "InstanceNotFinished",
     "InstanceNotFound",
     "NoActivity",
     "NonDeterminismError",
     "NonRetriableError",
     "OrchestrationContext",
     "OrchestrationRuntimeStatus",
+    "PurgeHistoryResult",
     "ReplayResult",
     "ReplaySafeLogger",
     "RetryOptions",

@@ -27,6 +27,8 @@ from durio.orchestration.registry import Orchestration
 CREATED: Final = Answer(value=b"true")
 FOUND: Final = Answer(value=b"false")
 ACCEPTED: Final = Answer()
+PURGED: Final = Answer(value=b"1")
+ABSENT: Final = Answer(value=b"0")
 
 
 @attrs.define(eq=False)

@@ -81,6 +81,8 @@ class ActivityRunner:
         self._slots: dict[str, _Slots] = {}
         self._running: dict[bytes, tuple[trio.CancelScope, ActivityContext]] = {}
         self._cancelled: set[bytes] = set()
+        self._started: set[bytes] = set()
+        """What runs or waits for its slot: a hub that goes on after a full disk offers its jobs anew (G32)."""
 
     def report_to(self, report: Report) -> None:
         """Say where results go, before the first job starts."""
@@ -88,6 +90,8 @@ class ActivityRunner:
         self._context = contextvars.copy_context()
 
     def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
+        if key in self._started:
+            return
         try:
             activity = self._registry.activity(job.name)
         except LookupError:
@@ -95,6 +99,7 @@ class ActivityRunner:
         if activity is None:
             logger.error("activity %r of %s is held: no such activity is registered", job.name, job.address)
             return
+        self._started.add(key)
         slots = self._slots.get(job.name)
         if slots is None:
             slots = self._slots[job.name] = _Slots(activity.limit)
@@ -110,7 +115,7 @@ class ActivityRunner:
             scope, context = running
             context.cancelled = True
             scope.cancel()
-        else:
+        elif key in self._started:
             self._cancelled.add(key)
 
     async def _run(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
@@ -119,10 +124,12 @@ class ActivityRunner:
                 await self._attempt(key, job, activity)
             self._cancelled.discard(key)
         finally:
+            self._started.discard(key)
             slots.free += 1
             while slots.waiting and slots.free:
                 waiting_key, waiting = slots.waiting.popleft()
                 if waiting_key in self._cancelled:
+                    self._started.discard(waiting_key)
                     self._cancelled.discard(waiting_key)
                 else:
                     slots.free -= 1

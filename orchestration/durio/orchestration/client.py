@@ -30,7 +30,7 @@ from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.link import Link
-from durio.orchestration.messages import RaiseEvent, Resume, Suspend, Terminate
+from durio.orchestration.messages import Purge, RaiseEvent, Resume, Suspend, Terminate
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
 
@@ -62,6 +62,13 @@ class Started:
 
     def __str__(self) -> str:
         return self.instance_id
+
+
+@attrs.frozen
+class PurgeHistoryResult:
+    """How many instances a purge has deleted."""
+
+    instances_deleted: int
 
 
 class Client(EntityClient):
@@ -246,6 +253,17 @@ class Client(EntityClient):
         await self._ask(
             _checked(instance_id), partial(Resume, reason=check_text(reason, "reason")), request_id, CONTROL_LANE
         )
+
+    async def purge_instance_history(
+        self, instance_id: str | Started, *, request_id: str | None = None
+    ) -> PurgeHistoryResult:
+        """Forget an instance that has ended: its status, history, output. Answers to request ids stay (G3, G18).
+
+        `instances_deleted` is 0 if there is no such instance. Raises `InstanceNotFinished`.
+        """
+        self._check_outside()
+        answer = await self._ask(_checked(instance_id), partial(Purge), request_id, CONTROL_LANE)
+        return PurgeHistoryResult(int(answer.value or 0))
 
     def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
         """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""

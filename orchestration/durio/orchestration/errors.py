@@ -44,6 +44,18 @@ class InstanceFinished(DurioError):
         return f"instance '{self.instance_id}' has ended ({self.runtime_status}); nothing was done"
 
 
+class InstanceNotFinished(DurioError):
+    """Only what has ended can be purged; nothing was done. The caller must terminate it, or wait for its end."""
+
+    def __init__(self, instance_id: str, runtime_status: str) -> None:
+        super().__init__(instance_id, runtime_status)
+        self.instance_id = instance_id
+        self.runtime_status = runtime_status
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' has not ended ({self.runtime_status}); terminate it first, or wait"
+
+
 class ActionRefused(DurioError):
     """What the orchestrator asked for was refused at the call, and the refusal is in its history. Fix the call."""
 

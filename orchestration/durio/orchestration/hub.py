@@ -150,7 +150,7 @@ def open_hub(
 
     Leaving the block closes the hub: running activities are cancelled and run again at the next open. Entering
     it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
-    hub meanwhile (`HubBroken`, `NoSpace`, `Fenced`, `Ambiguous`).
+    hub meanwhile (`HubBroken`, `Fenced`, `Ambiguous`). A full disk does not break it (G32).
     """
     if not isinstance(app, App):
         raise TypeError(f"app is an App object, not {app!r}")

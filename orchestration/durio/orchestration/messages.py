@@ -76,6 +76,10 @@ class Resume(Message, frozen=True, kw_only=True, tag="resume", gc=False):
     reason: str = ""
 
 
+class Purge(Message, frozen=True, kw_only=True, tag="purge", gc=False):
+    """Forget a life that has ended."""
+
+
 InstanceMessage = (
     StartInstance
     | Answered
@@ -88,6 +92,7 @@ InstanceMessage = (
     | Terminate
     | Suspend
     | Resume
+    | Purge
 )
 
 

@@ -96,6 +96,9 @@ FINAL: Final = b"2"
 CHILD: Final = b"c"
 HISTORY: Final = b"h"
 
+GENERATIONS: Final = 1 << 47
+"""Generations begin anywhere below it, and count up: six bytes have room for the rest."""
+
 
 def child_suffix(child: Child) -> bytes:
     """Where the row of a child lies. A digest: the key holds the parent's id already, and keys have a limit."""

@@ -21,6 +21,7 @@ from durio.orchestration.errors import (
     ActionRefused,
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFinished,
     InstanceNotFound,
     NonDeterminismError,
     TurnTooLong,
@@ -38,6 +39,7 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
             RequestIdReused,
             InstanceAlreadyExists,
             InstanceFinished,
+            InstanceNotFinished,
             InstanceNotFound,
         )
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from durio.entities import Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import (
+    ABSENT,
     ACCEPTED,
     CREATED,
     FOUND,
+    PURGED,
     Work,
     absent,
     is_child_of,
@@ -15,12 +17,15 @@ from durio.orchestration.acceptance import (
 )
 from durio.orchestration.decision import Decision
 from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, forget_children, terminate, write_turn
+from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
-from durio.orchestration.messages import ChildDone, RaiseEvent, Resume, StartDue, Suspend, Terminate
+from durio.orchestration.messages import ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
     FINAL,
+    GENERATIONS,
+    HEAD,
     HISTORY,
     ORIGIN,
     Child,
@@ -219,7 +224,8 @@ class Settling:
         """Remove what an earlier life left; returns the generation of the new one."""
         head = instance.head
         if head is None:
-            return 1
+            # Rows of a life that was purged may still have to be deleted: its generations never come again.
+            return settlement.arrival() % GENERATIONS
         settlement.cut(HISTORY, history_suffix(head.generation + 1))
         settlement.delete(FINAL)
         forget_children(instance, settlement)
@@ -249,6 +255,9 @@ class Settling:
         key, message = mail
         settlement.consume(key)
         head, origin = instance.head, instance.origin
+        if isinstance(message, Purge):
+            self._purge(instance, message, settlement)
+            return
         if not instance.alive or head is None or origin is None:
             if message.reply:
                 settlement.answer(message.reply, refuse(absent(instance)))
@@ -260,6 +269,22 @@ class Settling:
         elif isinstance(message, Suspend | Resume):
             self._suspend(instance, head, message, settlement)
         settlement.answer(message.reply, ACCEPTED)
+
+    def _purge(self, instance: Instance, message: Purge, settlement: Settlement) -> None:
+        """Forget a life that has ended, in this commit; a large history goes after it (G18)."""
+        head = instance.head
+        if head is None:
+            settlement.answer(message.reply, ABSENT)
+            return
+        if instance.alive:
+            status = "Suspended" if head.suspended else head.status
+            settlement.answer(message.reply, refuse(InstanceNotFinished(instance.address, status)))
+            return
+        self._clear(instance, settlement)
+        settlement.delete(HEAD)
+        settlement.delete(ORIGIN)
+        instance.head = instance.origin = None
+        settlement.answer(message.reply, PURGED)
 
     def _suspend(self, instance: Instance, head: Head, message: Suspend | Resume, settlement: Settlement) -> None:
         suspend = isinstance(message, Suspend)

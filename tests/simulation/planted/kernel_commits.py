@@ -188,8 +188,8 @@ class LeavesMail(Kernel):
 
     def _recover(self) -> None:
         super()._recover()
-        self._runnable.clear()
-        self._queued.clear()
+        while self.queue:
+            self.queue.take()
 
 
 class LeavesJobs(Kernel):
