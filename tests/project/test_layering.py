@@ -65,6 +65,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "timers",
         "tombstones",
         "runqueue",
+        "jobs",
         "catalog",
         "kernel",
         "waiters",

@@ -18,10 +18,20 @@ import durio.entities.keys as keys
 from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
+from durio.entities.jobs import Jobs
 from durio.entities.kinds import ActorKind, Deferred, Taken
 from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, HubCommand, Job, Message, Timer, encode_record, refuse
+from durio.entities.messages import (
+    CONTROL_LANE,
+    MAIL_LANE,
+    Answer,
+    HubCommand,
+    Message,
+    Timer,
+    encode_record,
+    refuse,
+)
 from durio.entities.requests import Requests
 from durio.entities.runqueue import RunQueue
 from durio.entities.settlement import Settlement
@@ -66,12 +76,12 @@ class Kernel:
         self._now_us = now_us
         self._arrivals = store.epoch << 40  # the epoch is durable, so no number comes twice, and none goes back
         self.queue = RunQueue()
-        self._jobs: set[bytes] = set()
+        self.jobs = Jobs(self.view)
         self.tombstones = Tombstones(self.view, self.arrival)
         self._recover()
 
     def _recover(self) -> None:
-        """Everything durable that waits gets its turn: unread mail and jobs (G9)."""
+        """Everything durable that waits gets its turn (G9)."""
         start = keys.MAIL
         while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
             address = keys.address_of(rows[0][0])
@@ -79,14 +89,6 @@ class Kernel:
             if keys.mail_lane(rows[0][0]) == CONTROL_LANE:
                 self.queue.urge(address)
             start = keys.stop_of(keys.mailbox(address))
-        jobs = msgspec.msgpack.Decoder(Job)
-        start = keys.JOB
-        while rows := self.view.scan(keys.JOB, start, keys.stop_of(keys.JOB), 1000):
-            for key, row in rows:
-                assert isinstance(row, bytes)
-                self._jobs.add(key)
-                self.view.filling.outputs.append(StartJob(key, jobs.decode(row)))
-            start = rows[-1][0] + b"\0"
 
     def succeed(self, other: Kernel) -> None:
         """Go on after a kernel of the same owner whose last batches were void: no arrival number comes twice (G4)."""
@@ -171,11 +173,9 @@ class Kernel:
 
     def job_done(self, key: bytes, address: str, message: Message) -> None:
         """A job ended: its row goes and its result comes, in one commit. A late result is dropped (G24)."""
-        if key not in self._jobs:
+        if not self.jobs.finish(key):
             self.counters["results dropped: the job was cancelled"] += 1
             return
-        self._jobs.discard(key)
-        self.view.filling.delete(keys.JOB, key)
         self.view.filling.results.append((key, address, message))
         self.deliver(address, message)
 
@@ -329,20 +329,13 @@ class Kernel:
 
     def _output(self, batch: Batch, output: Output) -> None:
         if type(output) is StartJob:
-            batch.insert(keys.JOB, output.key, output.job)
-            self._jobs.add(output.key)
+            self.jobs.schedule(batch, output)
         elif type(output) is CancelJob:
-            if output.key not in self._jobs:
-                return
-            self._jobs.discard(output.key)
-            fresh = output.key in batch.fresh
-            batch.delete(keys.JOB, output.key)
-            batch.dropped.add(output.key)  # if it was to start with this batch, it does not
-            if fresh:
-                return
-        elif type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
-            self.requests.answer(output.token[1:], output.answer)
-        batch.outputs.append(output)
+            self.jobs.cancel(batch, output)
+        else:
+            if type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
+                self.requests.answer(output.token[1:], output.answer)
+            batch.outputs.append(output)
 
     def _schedule(self, key: bytes, timer: Timer) -> None:
         self.view.filling.insert(keys.TIMER, key, timer)
