@@ -13,6 +13,7 @@ NUMBERS = st.integers(0, 2**64 - 1)
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 TABLES = (
     keys.ACTOR, keys.MAIL, keys.TIMER, keys.JOB, keys.REQUEST, keys.REQUEST_TIME, keys.TOMBSTONE,
+    keys.LOCK,
 )  # fmt: skip
 
 

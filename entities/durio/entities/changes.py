@@ -86,8 +86,8 @@ class Batch:
         self.put(group, key, record)
         self.fresh.add(key)
 
-    def put(self, group: bytes, key: bytes, record: Record) -> None:
-        """Write a key."""
+    def put(self, group: bytes, key: bytes, record: Change) -> None:
+        """Write a key, or delete it with None."""
         rows = self.changes.get(group)
         if rows is None:
             rows = self.changes[group] = {}

@@ -14,12 +14,14 @@ import durio.entities.keys as keys
 from durio.entities.address import EntityId
 from durio.entities.changes import View
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext
-from durio.entities.failures import Failure
+from durio.entities.errors import LockLost
+from durio.entities.failures import Failure, refusal_of
 from durio.entities.guard import Guard
 from durio.entities.kinds import Deferred, Taken
 from durio.entities.limits import SLOW_STEP_MS, TURN_BYTES_MAX
+from durio.entities.locks import Lock, Locks
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import Answer, Answered, Message, Operation
+from durio.entities.messages import Answer, Answered, EntityMessage, LockRequest, Message, Operation
 from durio.entities.payloads import Payloads
 from durio.entities.registry import Behaviour, EntityRegistry
 from durio.entities.settlement import Settlement
@@ -47,6 +49,10 @@ class Entity:
     behaviour: Behaviour | None
     state: bytes | None
     guard: Guard
+    view: View | None = None
+    """What its lock messages look into; None outside of a hub."""
+    lock: Lock | None = None
+    """Who holds it: as long as somebody does, it takes the control lane only (G12)."""
     warned: bool = False
 
 
@@ -64,14 +70,16 @@ class EntityKind:
     """Runs entities: synchronous operations in batches on the loop, `async def` operations one a turn, outside.
 
     Guarantees: an operation that raises leaves state and outbox as they were (G10); each operation sees the state
-    that the one before it left, freshly decoded.
+    that the one before it left, freshly decoded; while an entity is locked it takes nothing but what the holder of the
+    lock sends, all other mail waits at its place (G12).
     """
 
     def __init__(self, registry: EntityRegistry, payloads: Payloads, directory: Directory) -> None:
         self._registry = registry
         self._payloads = payloads
         self._directory = directory
-        self._messages = msgspec.msgpack.Decoder(Operation)
+        self.locks = Locks()
+        self._messages: msgspec.msgpack.Decoder[EntityMessage] = msgspec.msgpack.Decoder(EntityMessage)
         self._rows = msgspec.msgpack.Decoder(EntityRow)
 
     def decode(self, data: bytes) -> Message:
@@ -82,7 +90,8 @@ class EntityKind:
         group = keys.actor(address)
         row = view.get(group, group + STATE, self._rows)
         state = None if row is None else row.state
-        return Entity(entity_id, self._registry.find(entity_id.name), state, Guard())
+        lock = self.locks.find(view, address)
+        return Entity(entity_id, self._registry.find(entity_id.name), state, Guard(), view, lock)
 
     def decode_row(self, data: bytes) -> EntityRow:
         """An entity's row as it lies on disk."""
@@ -91,50 +100,71 @@ class EntityKind:
     def prepare(self, actor: Entity) -> bool:
         return True
 
-    def take(self, actor: Entity, mailbox: Mailbox, messages_max: int) -> Taken[list[Operation]] | None:
+    def take(self, actor: Entity, mailbox: Mailbox, messages_max: int) -> Taken[list[EntityMessage]] | None:
         behaviour = actor.behaviour
         if behaviour is None:
             if not actor.warned:
                 actor.warned = True
                 logger.error("%s is held: no entity of that name is registered", actor.entity_id)
             return None
-        taken: Taken[list[Operation]] = Taken([], [])
+        if mailbox.peek_control() is not None:
+            mail = mailbox.pop_control()
+            return Taken([mail], [_of_entity(mail[1])])
+        if actor.lock is not None:
+            return None  # what waits has its turn after the release
+        taken: Taken[list[EntityMessage]] = Taken([], [])
         size = 0
-        while len(taken.mails) < messages_max and size < TURN_BYTES_MAX and (mail := mailbox.peek()) is not None:
-            operation = mail[1]
-            assert isinstance(operation, Operation)
-            if behaviour.is_async(operation.name) and taken.mails:
-                break  # it is a turn of its own
+        while len(taken.mails) < messages_max and size < TURN_BYTES_MAX and (waiting := mailbox.peek()) is not None:
+            message = _of_entity(waiting[1])
+            if not isinstance(message, Operation) or behaviour.is_async(message.name):
+                if taken.mails:
+                    break  # it is a turn of its own
+                return Taken([mailbox.pop()], [message])
             taken.mails.append(mailbox.pop())
-            taken.work.append(operation)
-            size += len(operation.input or b"") + _OPERATION_BYTES
-            if behaviour.is_async(operation.name):
-                break
+            taken.work.append(message)
+            size += len(message.input or b"") + _OPERATION_BYTES
         taken.full = size >= TURN_BYTES_MAX
         return taken if taken.mails else None
 
-    def decide(self, actor: Entity, taken: Taken[list[Operation]], now_us: int) -> list[Outcome] | Deferred:
+    def decide(self, actor: Entity, taken: Taken[list[EntityMessage]], now_us: int) -> list[Outcome] | Deferred:
         behaviour = actor.behaviour
         assert behaviour is not None, "taken only with code"
-        if behaviour.is_async(taken.work[0].name):
-            return Deferred()
         outcomes: list[Outcome] = []
         state = actor.state
-        for operation in taken.work:
-            started = time.perf_counter()
-            outcome = self.run(actor, behaviour, operation, state, now_us)
-            took_ms = (time.perf_counter() - started) * 1000
-            if took_ms > SLOW_STEP_MS:
-                logger.warning("operation %r of %s took %.0f ms on the loop", operation.name, actor.entity_id, took_ms)
+        for message in taken.work:
+            if not isinstance(message, Operation):
+                return []
+            lost = _lost(actor, message)
+            if lost is not None:
+                outcome = Outcome(state, failure=refusal_of(lost))
+            elif behaviour.is_async(message.name):
+                return Deferred()
+            else:
+                outcome = self._timed(actor, behaviour, message, state, now_us)
             outcomes.append(outcome)
             state = outcome.state
         return outcomes
 
     def settle(
-        self, actor: Entity, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement
+        self, actor: Entity, taken: Taken[list[EntityMessage]], decision: list[Outcome], settlement: Settlement
+    ) -> None:
+        first = taken.work[0]
+        if isinstance(first, Operation):
+            self._operate(actor, taken, decision, settlement)
+            return
+        assert actor.view is not None, "in a hub"
+        if isinstance(first, LockRequest):
+            actor.lock = self.locks.request(actor.view, first, settlement)
+        else:
+            actor.lock = self.locks.release(actor.view, actor.lock, first, settlement)
+        settlement.consume(taken.mails[0][0])
+
+    def _operate(
+        self, actor: Entity, taken: Taken[list[EntityMessage]], decision: list[Outcome], settlement: Settlement
     ) -> None:
         before = actor.state
         for (key, _), operation, outcome in zip(taken.mails, taken.work, decision, strict=True):
+            assert isinstance(operation, Operation), "lock messages are turns of their own"
             settlement.consume(key)
             if outcome.failure is None:
                 actor.state = outcome.state
@@ -152,6 +182,16 @@ class EntityKind:
 
     def drop(self, actor: Entity) -> None:
         return None
+
+    def _timed(
+        self, actor: Entity, behaviour: Behaviour, operation: Operation, state: bytes | None, now_us: int
+    ) -> Outcome:
+        started = time.perf_counter()
+        outcome = self.run(actor, behaviour, operation, state, now_us)
+        took_ms = (time.perf_counter() - started) * 1000
+        if took_ms > SLOW_STEP_MS:
+            logger.warning("operation %r of %s took %.0f ms on the loop", operation.name, actor.entity_id, took_ms)
+        return outcome
 
     def run(
         self, actor: Entity, behaviour: Behaviour, operation: Operation, state: bytes | None, now_us: int
@@ -220,3 +260,15 @@ class EntityKind:
             logger.error(
                 "signal %r to %s failed: %s: %s", operation.name, actor.entity_id, failure.type, failure.message
             )
+
+
+def _of_entity(message: Message) -> EntityMessage:
+    assert isinstance(message, EntityMessage), "others are never sent to entities"
+    return message
+
+
+def _lost(actor: Entity, operation: Operation) -> LockLost | None:
+    """Why an operation from a critical section must not run; None if it may. It runs under its grant or not at all."""
+    if not operation.grant or (actor.lock is not None and actor.lock.request == operation.grant):
+        return None
+    return LockLost(str(actor.entity_id), operation.sender, "" if actor.lock is None else actor.lock.owner)

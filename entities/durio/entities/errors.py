@@ -113,6 +113,20 @@ class EntityOperationFailed(DurioError):
         return f"operation {self.operation!r} of {self.entity_id} failed: {self.error_type}: {self.message}"
 
 
+class LockLost(DurioError):
+    """A call from a critical section came to an entity that the section has not locked: it was not done. A fault."""
+
+    def __init__(self, entity_id: str, instance_id: str, owner: str = "") -> None:
+        super().__init__(entity_id, instance_id, owner)
+        self.entity_id = entity_id
+        self.instance_id = instance_id
+        self.owner = owner
+
+    def __str__(self) -> str:
+        now = f"locked by '{self.owner}'" if self.owner else "not locked"
+        return f"instance '{self.instance_id}' has no lock on {self.entity_id} any more (it is {now}); nothing was done"
+
+
 class UnknownOperation(DurioError, LookupError):
     """The entity has no such operation. The caller must correct the name."""
 

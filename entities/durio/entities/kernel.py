@@ -312,6 +312,8 @@ class Kernel:
                 batch.insert(group, key, record)
             else:
                 batch.put(group, key, record)
+        for table, record in settlement.listed:
+            batch.put(table, table + group[1:], record)
         for key, timer in settlement.timers:
             self._schedule(key, timer)
         for key in settlement.timers_cancelled:  # one of this turn may be among them

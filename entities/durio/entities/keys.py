@@ -13,6 +13,7 @@ JOB: Final = b"j"
 REQUEST: Final = b"d"
 REQUEST_TIME: Final = b"e"
 TOMBSTONE: Final = b"x"
+LOCK: Final = b"l"
 
 
 def actor(address: str) -> bytes:
@@ -60,6 +61,11 @@ def timer_due_us(key: bytes) -> int:
 def job(address: str, execution: str, action: int) -> bytes:
     """A job: the execution and the action that it belongs to."""
     return JOB + text(address) + text(execution) + u64(action)
+
+
+def lock(address: str) -> bytes:
+    """The lock of an entity: in a table of its own, so that all locks can be listed (G12)."""
+    return LOCK + text(address)
 
 
 def request(request_id: str) -> bytes:

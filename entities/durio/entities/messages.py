@@ -12,7 +12,7 @@ from durio.entities.failures import Failure, refusal_of
 from durio.entities.limits import TAGS_MAX
 
 CONTROL_LANE: Final = 0
-"""Looked at first when a turn starts: terminate, suspend, resume (G26)."""
+"""Looked at first when a turn starts: terminate, suspend, resume (G26). An entity's: from who holds its lock (G12)."""
 HEAD_LANE: Final = 1
 """Before all mail that waits already: the message of continue-as-new (G23)."""
 MAIL_LANE: Final = 2
@@ -41,6 +41,33 @@ class Operation(Message, frozen=True, kw_only=True, tag="op", gc=False):
     input: bytes | None = None
     sender: str = ""
     caller: Caller | None = None
+    grant: str = ""
+    """The lock request under whose grant it is to run; empty outside of a critical section (G12)."""
+
+
+class LockRequest(Message, frozen=True, kw_only=True, tag="lock", gc=False):
+    """Lock the entity for a critical section. `request` names the request; its first half is the execution's id."""
+
+    request: str
+    caller: Caller
+
+
+class Release(Message, frozen=True, kw_only=True, tag="release", gc=False):
+    """The lock that `request` asked for is not needed (any more), whether it was granted or not."""
+
+    request: str
+
+
+EntityMessage = Operation | LockRequest | Release
+
+
+class LockAnswered(Message, frozen=True, kw_only=True, tag="locked", gc=False):
+    """An entity's answer to a lock request: granted, or why not."""
+
+    execution: str
+    action: int
+    entity: str
+    failure: Failure | None = None
 
 
 class Answered(Message, frozen=True, kw_only=True, tag="answered", gc=False):

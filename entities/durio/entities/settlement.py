@@ -22,6 +22,7 @@ class Settlement:
         "counted",
         "cuts",
         "group",
+        "listed",
         "now_us",
         "outputs",
         "returned",
@@ -40,6 +41,7 @@ class Settlement:
         self.arrival = arrival
         self.consumed: list[bytes] = []
         self.written: list[tuple[bytes, Change, bool]] = []
+        self.listed: list[tuple[bytes, Change]] = []
         self.sent: list[tuple[str, int, Message]] = []
         self.returned: list[tuple[tuple[int, int], Message]] = []
         self.cuts: list[tuple[bytes, bytes]] = []
@@ -67,6 +69,10 @@ class Settlement:
     def delete(self, suffix: bytes) -> None:
         """Delete a row of the actor."""
         self.written.append((self.group + suffix, None, False))
+
+    def list_in(self, table: bytes, record: Record | None) -> None:
+        """Write, or delete, the actor's row in a table that lists actors."""
+        self.listed.append((table, record))
 
     def send(self, address: str, message: Message, lane: int = MAIL_LANE) -> None:
         """Put a message into a mailbox, behind all that is there."""

@@ -12,6 +12,7 @@ from durio.orchestration.errors import (
     InstanceFinished,
     InstanceNotFinished,
     InstanceNotFound,
+    LockingRulesViolation,
     NoActivity,
     NonDeterminismError,
     NonRetriableError,
@@ -25,6 +26,7 @@ from durio.orchestration.hub import open_hub
 from durio.orchestration.records import OrchestrationRuntimeStatus
 from durio.orchestration.replay import ReplayResult, replay_histories
 from durio.orchestration.retries import RetryOptions
+from durio.orchestration.sections import CriticalSection
 from durio.orchestration.status import DurableOrchestrationStatus
 from durio.orchestration.tasks import Task, TimerTask
 
@@ -34,6 +36,7 @@ __all__ = [
     "ActivityTimeout",
     "App",
     "Client",
+    "CriticalSection",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "EntityStateResponse",
@@ -41,6 +44,7 @@ __all__ = [
     "InstanceFinished",
     "InstanceNotFinished",
     "InstanceNotFound",
+    "LockingRulesViolation",
     "NoActivity",
     "NonDeterminismError",
     "NonRetriableError",

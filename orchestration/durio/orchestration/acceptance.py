@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from durio.entities import Answer, Answered, Mail, Message, StartInstance
+from durio.entities import Answer, Answered, LockAnswered, Mail, Message, StartInstance
 from durio.entities import keys as entity_keys
 from durio.orchestration.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
 from durio.orchestration.execution import Execution
@@ -18,9 +18,12 @@ from durio.orchestration.history import (
     EntityAnswered,
     Entry,
     EventRaised,
+    LockGranted,
+    LockRefused,
     TimerFired,
 )
 from durio.orchestration.instance import Instance
+from durio.orchestration.locking import awaits
 from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, Terminate, TimerDue
 from durio.orchestration.registry import Orchestration
 
@@ -92,21 +95,33 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     """
     if isinstance(message, RaiseEvent):
         return EventRaised(message.name, message.input, *entity_keys.mail_arrival(key))
-    if not isinstance(message, ActivityDone | TimerDue | ChildDone | Answered):
+    if not isinstance(message, ActivityDone | TimerDue | ChildDone | Answered | LockAnswered):
         return None
     head = instance.head
     action = message.action
     if head is None or message.execution != head.execution or action not in instance.open or action in closed:
         return None
+    if isinstance(message, LockAnswered) and not _is_last(instance, message):
+        return None  # the code hears of its lock when it has all of it
     closed.add(action)
     if isinstance(message, TimerDue):
         return TimerFired(action)
     failure = message.failure
+    if isinstance(message, LockAnswered):
+        return LockGranted(action) if failure is None else LockRefused(action, failure)
     if isinstance(message, Answered):
         return EntityAnswered(action, message.result, failure)
     if isinstance(message, ChildDone):
         return ChildCompleted(action, message.result) if failure is None else ChildFailed(action, failure)
     return ActivityCompleted(action, message.result) if failure is None else ActivityFailed(action, failure)
+
+
+def _is_last(instance: Instance, message: LockAnswered) -> bool:
+    """Whether an answer decides about the lock: the last grant, or a refusal."""
+    section = instance.section
+    if section is None or not awaits(section, message):
+        return False
+    return message.failure is not None or section.granted + 1 == len(section.entities)
 
 
 def is_child_of(instance: Instance, message: Terminate) -> bool:

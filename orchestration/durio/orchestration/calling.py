@@ -9,7 +9,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from durio.entities import EntityId, check_entity_id, operation_name, to_us
 from durio.orchestration.calls import ActivityCall, ChildCall, once, retried
-from durio.orchestration.engine import Engine, encode_input
+from durio.orchestration.engine import Engine, encode_input, section_of
 from durio.orchestration.history import EntityCalled, EntitySignaled
 from durio.orchestration.retries import RetryOptions
 from durio.orchestration.tasks import ActionTask, Task
@@ -178,7 +178,7 @@ class CallingContext:
         """Start a sub-orchestration and wait for its output; it is an instance of its own.
 
         Without `instance_id` it gets one that no other ever has (G29). Raises `NotRegistered`, `InvalidAddress`,
-        `PayloadError` at the call; the task raises `TaskFailedError` (also if the id is taken).
+        `PayloadError`, `LockingRulesViolation` at the call; the task raises `TaskFailedError` (also for a taken id).
         """
         call = ChildCall.of(self._engine, name, input_, instance_id, version, expected_type, tags)
         return once(self._engine, call)
@@ -266,14 +266,20 @@ class CallingContext:
     ) -> Task[Any]:
         """Run an operation of an entity (a method of its class, or its name) and wait for the result.
 
-        Raises `NotRegistered` and `PayloadError` at the call; the task raises `TaskFailedError`.
+        Raises `NotRegistered`, `PayloadError` and `LockingRulesViolation` at the call; the task raises
+        `TaskFailedError`.
         """
         engine, name, address = self._engine, operation_name(operation), str(check_entity_id(entity_id))
-        draft = EntityCalled(engine.recorder.next_id(), address, name)
+        section = section_of(engine)
+        lock = None if section is None else section.action
+        draft = EntityCalled(engine.recorder.next_id(), address, name, lock=lock)
 
         def fill() -> EntityCalled:
+            if section is not None:
+                section.check_call(address)
             engine.registry.entities.get(entity_id.name)
-            return EntityCalled(draft.id, address, name, encode_input(self._engine, input, f"input of {name!r}"))
+            data = encode_input(self._engine, input, f"input of {name!r}")
+            return EntityCalled(draft.id, address, name, data, lock=lock)
 
         behaviour = engine.registry.entities.find(entity_id.name)
         type_ = expected_type
@@ -284,6 +290,8 @@ class CallingContext:
         decode = partial(self._engine.payloads.decode, type_=type_, what=f"result of {what}")
         task: ActionTask[Any] = ActionTask(engine, what, action.id, decode)
         engine.open[action.id] = task
+        if section is not None:
+            section.called(address, task)
         return task
 
     def signal_entity(
@@ -294,12 +302,18 @@ class CallingContext:
         *,
         signal_time: datetime | None = None,
     ) -> None:
-        """Send a signal, delivered at `signal_time` (aware) if given. Raises `NotRegistered` and `PayloadError`."""
+        """Send a signal, delivered at `signal_time` (aware) if given.
+
+        Raises `NotRegistered`, `PayloadError`, `LockingRulesViolation`.
+        """
         engine, name, address = self._engine, operation_name(operation), str(check_entity_id(entity_id))
         due_us = None if signal_time is None else to_us(signal_time, "signal_time")
         draft = EntitySignaled(engine.recorder.next_id(), address, name)
 
         def fill() -> EntitySignaled:
+            section = section_of(engine)
+            if section is not None:
+                section.check_signal(address)
             engine.registry.entities.get(entity_id.name)
             data = encode_input(self._engine, input, f"input of {name!r}")
             return EntitySignaled(draft.id, address, name, data, due_us)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from durio.entities import InvalidAddress, check_instance_id, checked_tags, storable
-from durio.orchestration.engine import Engine, encode_input
+from durio.orchestration.engine import Engine, encode_input, section_of
 from durio.orchestration.history import ActivityScheduled, ChildStarted, TimerSet
 from durio.orchestration.limits import DUE_US_MAX, TIMEOUT_S_MAX
 from durio.orchestration.registry import Activity, Orchestration
@@ -106,7 +106,7 @@ class ChildCall:
         """The call in words."""
         return f"sub-orchestration {self.name!r}"
 
-    def attempt(self, task: ActionTask[Any], _number: int) -> int:
+    def attempt(self, task: ActionTask[Any], number: int) -> int:
         """Start a child; its output is for `task`. Returns the id of the action."""
         engine = self.engine
         action = engine.recorder.next_id()
@@ -116,6 +116,9 @@ class ChildCall:
         child = storable(str(child))
 
         def fill() -> ChildStarted:
+            section = section_of(engine)
+            if section is not None and number == 1:  # what is tried again was called before
+                section.check_child()
             found = engine.registry.orchestration(self.which, self.version)
             check_instance_id(child if self.instance_id is None else self.instance_id)
             if child == engine.instance_id or child in engine.ancestors:

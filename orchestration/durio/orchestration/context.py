@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NoReturn, TypeVar, overload
 
-from durio.entities import check_instance_id, check_text, from_us, storable, to_us
+from durio.entities import EntityId, check_entity_id, check_instance_id, check_text, from_us, storable, to_us
 from durio.orchestration.calling import CallingContext
-from durio.orchestration.engine import Engine, encode_input
-from durio.orchestration.history import EventSent, TimerSet
-from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX, TASK_DEPTH_MAX
+from durio.orchestration.engine import Engine, encode_input, section_of
+from durio.orchestration.history import EventSent, LockRequested, TimerSet
+from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX, LOCK_ENTITIES_MAX, TASK_DEPTH_MAX
+from durio.orchestration.sections import CriticalSection, LockTask
 from durio.orchestration.tasks import AllTask, AnyTask, EventTask, Task, TimerTask
 
 T = TypeVar("T")
@@ -126,6 +127,35 @@ class OrchestrationContext(CallingContext):
             return EventSent(draft.id, target, event_name, data)
 
         engine.recorder.request(draft, fill)
+
+    # Locks
+
+    def lock_entities(self, entities: Iterable[EntityId]) -> Task[CriticalSection]:
+        """Lock entities for a critical section: `async with await ctx.lock_entities([a, b]):` (G12).
+
+        They are asked one after the other, in one order for the whole hub. Until the section is left, nobody else's
+        calls and signals run on them. A request that is not wanted any more is withdrawn by `cancel()` of the task.
+        Raises `NotRegistered`, `LockingRulesViolation`, `ValueError` for none or too many.
+        """
+        engine = self._engine
+        addresses = tuple(sorted({str(check_entity_id(entity)) for entity in entities}))
+        if not 0 < len(addresses) <= LOCK_ENTITIES_MAX:
+            raise ValueError(f"lock_entities takes 1 to {LOCK_ENTITIES_MAX} entities, not {len(addresses)}")
+        draft = LockRequested(engine.recorder.next_id(), addresses)
+
+        def fill() -> LockRequested:
+            section = section_of(engine)
+            if section is not None:
+                section.check_lock()
+            for address in addresses:
+                engine.registry.entities.get(EntityId.parse(address).name)
+            return draft
+
+        engine.recorder.request(draft, fill)
+        engine.section = CriticalSection(engine.recorder, draft.id, addresses)
+        task = LockTask(engine, engine.section)
+        engine.open[draft.id] = task
+        return task
 
     # Together
 

@@ -8,6 +8,7 @@ from durio.orchestration.decision import End
 from durio.orchestration.errors import Terminated
 from durio.orchestration.history import Chunk, Ended, HistoryEvent
 from durio.orchestration.instance import JOB, TIMER, Instance
+from durio.orchestration.locking import release_locks
 from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
     FINAL,
@@ -65,7 +66,7 @@ def finish(
     reason: str = "",
     keep_history: bool = True,
 ) -> None:
-    """End the life: its outcome is written, timers go, whoever waits is answered (G15, G24).
+    """End the life: its outcome is written, timers and locks go, whoever waits is answered (G12, G15, G24).
 
     Activities go on after Completed and are cancelled otherwise. `keep_history` is False when a new life cuts the
     history in the same write set.
@@ -78,6 +79,7 @@ def finish(
     write_turn(instance, change(head, status=end.status, suspended=False), events, settlement)
     instance.outcome = outcome
     drop_timers(instance, settlement)
+    release_locks(instance, settlement)
     if origin.due_key and head.status == "Pending":
         settlement.unschedule(origin.due_key)
     if end.status != "Completed":
@@ -122,6 +124,7 @@ def begin_again(instance: Instance, end: End, new_execution: str, settlement: Se
     assert head is not None and origin is not None, "a life goes on"
     settlement.cut(history_suffix(head.generation), history_suffix(head.generation + 1))
     drop_timers(instance, settlement)
+    release_locks(instance, settlement)
     again = ContinueAsNew(at_us=settlement.now_us, execution=new_execution)
     settlement.send(instance.address, again, HEAD_LANE)
     for event in end.keep:

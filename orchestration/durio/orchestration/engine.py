@@ -8,6 +8,7 @@ from durio.entities import Payloads
 from durio.orchestration.history import Started
 from durio.orchestration.recorder import Recorder
 from durio.orchestration.registry import Registry
+from durio.orchestration.sections import CriticalSection
 from durio.orchestration.tasks import ActionTask, TaskOwner
 
 
@@ -26,6 +27,8 @@ class Engine(TaskOwner, Protocol):
     status_set: bool
     custom_status: bytes | None
     recorder: Recorder
+    section: CriticalSection | None
+    """The latest critical section, whether it is over or not."""
 
     def root(self) -> str:
         """What the ids of children start with (G29)."""
@@ -39,3 +42,9 @@ class Engine(TaskOwner, Protocol):
 def encode_input(engine: Engine, value: object, what: str) -> bytes | None:
     """An input as bytes; None is no input. Raises `PayloadError`."""
     return None if value is None else engine.payloads.encode(value, what)
+
+
+def section_of(engine: Engine) -> CriticalSection | None:
+    """The critical section whose rules hold now, if any."""
+    section = engine.section
+    return None if section is None or section.over else section

@@ -107,6 +107,18 @@ class TaskNotCompleted(DurioError, RuntimeError):
         return f"{self.what} has no result yet; await it first"
 
 
+class LockingRulesViolation(DurioError):
+    """The orchestrator did what it must not do in a critical section; it had no effect. Change that line."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(what, instead)
+        self.what = what
+        self.instead = instead
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.instead}"
+
+
 class NonDeterminismError(DurioError):
     """The code does not do what its history says it did. Deploy fitting code, or a new version for new instances."""
 

@@ -30,6 +30,8 @@ from durio.orchestration.history import (
     Event,
     EventRaised,
     HistoryEvent,
+    LockGranted,
+    LockRefused,
     Started,
     TimerFired,
     Woke,
@@ -39,6 +41,7 @@ from durio.orchestration.limits import ROOT_BYTES_MAX
 from durio.orchestration.recorder import Recorder
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.retries import RetryTask
+from durio.orchestration.sections import CriticalSection, LockTask
 from durio.orchestration.tasks import ActionTask, Task
 from durio.orchestration.waits import Events, Wait
 
@@ -76,6 +79,7 @@ class Execution:
         self.open: dict[int, ActionTask[Any]] = {}
         self.events = Events()
         self.waiters = 0
+        self.section: CriticalSection | None = None
         self.guard = Guard()
         self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name, self)
@@ -247,6 +251,14 @@ class Execution:
             task.arrive(self.position, entry.result)
             self.finished(task)
 
+    def _on_lock(self, entry: LockGranted | LockRefused) -> None:
+        task = self.open.pop(entry.id, None)
+        if isinstance(entry, LockRefused) and task is not None:
+            self._go_wrong(task, entry.failure)
+        elif isinstance(task, LockTask):
+            task.grant(self.position)
+            self.finished(task)
+
     def _on_timer(self, entry: TimerFired) -> None:
         task = self.open.pop(entry.id, None)
         if isinstance(task, RetryTask):
@@ -314,5 +326,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = Mappi
         TimerFired: Execution._on_timer,
         EventRaised: Execution._on_event,
         EntityAnswered: Execution._on_answer,
+        LockGranted: Execution._on_lock,
+        LockRefused: Execution._on_lock,
     }
 )

@@ -133,6 +133,8 @@ class EntityCalled(Event, frozen=True, tag="EC", gc=False):
     operation: str
     input: bytes | None = None
     refused: Failure | None = None
+    lock: int | None = None
+    """The id of the lock request in whose critical section it was called."""
 
 
 class EntityAnswered(Event, frozen=True, tag="EA", gc=False):
@@ -152,6 +154,34 @@ class EntitySignaled(Event, frozen=True, tag="EG", gc=False):
     input: bytes | None = None
     due_us: int | None = None
     refused: Failure | None = None
+
+
+class LockRequested(Event, frozen=True, tag="LR", gc=False):
+    """Action: lock entities, one after the other in this order, for a critical section."""
+
+    id: int
+    entities: tuple[str, ...]
+    refused: Failure | None = None
+
+
+class LockGranted(Event, frozen=True, tag="LG", gc=False):
+    """All entities that a request named are locked."""
+
+    id: int
+
+
+class LockRefused(Event, frozen=True, tag="LX", gc=False):
+    """A lock request was refused; what it had locked is released."""
+
+    id: int
+    failure: Failure
+
+
+class LockReleased(Event, frozen=True, tag="LF", gc=False):
+    """Action: leave a critical section; `lock` is the id of its request."""
+
+    id: int
+    lock: int
 
 
 class Suspended(Event, frozen=True, tag="SU", gc=False):
@@ -176,7 +206,15 @@ class Ended(Event, frozen=True, tag="EN", gc=False):
 
 
 Action = (
-    ActivityScheduled | ChildStarted | TimerSet | CancelTask | EventSent | EntityCalled | EntitySignaled
+    ActivityScheduled
+    | ChildStarted
+    | TimerSet
+    | CancelTask
+    | EventSent
+    | EntityCalled
+    | EntitySignaled
+    | LockRequested
+    | LockReleased
 )  # what the code asks for
 Entry = (
     Started
@@ -187,12 +225,24 @@ Entry = (
     | TimerFired
     | EventRaised
     | EntityAnswered
+    | LockGranted
+    | LockRefused
 )  # a message, after which the code is stepped
 Note = Woke | Suspended | Resumed | Ended  # steps nothing
 
 HistoryEvent = Action | Entry | Note
 
-ACTIONS: Final = (ActivityScheduled, ChildStarted, TimerSet, CancelTask, EventSent, EntityCalled, EntitySignaled)
+ACTIONS: Final = (
+    ActivityScheduled,
+    ChildStarted,
+    TimerSet,
+    CancelTask,
+    EventSent,
+    EntityCalled,
+    EntitySignaled,
+    LockRequested,
+    LockReleased,
+)
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -207,7 +257,7 @@ def describe(event: HistoryEvent) -> str:
     return f"{type(event).__name__}({', '.join(shown)})"
 
 
-_NAMING: Final = ("id", "name", "instance", "entity", "operation", "target", "status")
+_NAMING: Final = ("id", "name", "instance", "entity", "operation", "target", "status", "entities", "lock")
 
 
 def same_action(recorded: HistoryEvent, wanted: Action) -> bool:

@@ -23,6 +23,9 @@ from durio.orchestration.history import (
     EntityAnswered,
     EntityCalled,
     HistoryEvent,
+    LockGranted,
+    LockRefused,
+    LockRequested,
     TimerFired,
     TimerSet,
 )
@@ -34,10 +37,12 @@ from durio.orchestration.records import (
     HEAD,
     HISTORY,
     ORIGIN,
+    SECTION,
     Child,
     Head,
     Origin,
     Outcome,
+    Section,
     history_suffix,
 )
 from durio.orchestration.registry import Orchestration
@@ -48,7 +53,17 @@ JOB: Final = "job"
 TIMER: Final = "timer"
 OTHER: Final = "other"
 
-_CONFIRMING = (ActivityCompleted, ActivityFailed, ChildCompleted, ChildFailed, TimerFired, EntityAnswered, CancelTask)
+_CONFIRMING = (
+    ActivityCompleted,
+    ActivityFailed,
+    ChildCompleted,
+    ChildFailed,
+    TimerFired,
+    EntityAnswered,
+    LockGranted,
+    LockRefused,
+    CancelTask,
+)
 
 
 @attrs.define(eq=False)
@@ -63,6 +78,7 @@ class Instance:
     head: Head | None = None
     origin: Origin | None = None
     outcome: Outcome | None = None
+    section: Section | None = None
     children: set[Child] = attrs.Factory(set)
     open: dict[int, tuple[str, bytes]] = attrs.Factory(dict)
     behaviour: Orchestration | None = None
@@ -99,7 +115,7 @@ class Instance:
             self.open[event.id] = (TIMER, key or event.key)
         elif isinstance(event, ActivityScheduled):
             self.open[event.id] = (JOB, key)
-        elif isinstance(event, ChildStarted | EntityCalled):
+        elif isinstance(event, ChildStarted | EntityCalled | LockRequested):
             self.open[event.id] = (OTHER, b"")
 
 
@@ -110,6 +126,7 @@ class Decoders:
         self.head = msgspec.msgpack.Decoder(Head)
         self.origin = msgspec.msgpack.Decoder(Origin)
         self.outcome = msgspec.msgpack.Decoder(Outcome)
+        self.section = msgspec.msgpack.Decoder(Section)
         self.child = msgspec.msgpack.Decoder(Child)
         self.chunk = msgspec.msgpack.Decoder(Chunk)
 
@@ -127,6 +144,8 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
             instance.origin = _read(row, decoders.origin)
         elif suffix == FINAL:
             instance.outcome = _read(row, decoders.outcome)
+        elif suffix == SECTION:
+            instance.section = _read(row, decoders.section)
         elif suffix[:1] == CHILD:
             instance.children.add(_read(row, decoders.child))
     instance.complete = not instance.alive or (instance.head is not None and instance.head.chunks == 0)

@@ -39,3 +39,6 @@ TASK_DEPTH_MAX: Final = 100
 
 TIMEOUT_S_MAX: Final = 10 * 366 * 24 * 3600.0
 """Longest `timeout_s` of an activity: more is a mistake."""
+
+LOCK_ENTITIES_MAX: Final = 1000
+"""Most entities of one critical section: they are asked one after the other, and all are in one row (G12)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from durio.entities.failures import Failure
-from durio.entities.messages import Answered, Message, StartInstance
+from durio.entities.messages import Answered, LockAnswered, Message, StartInstance
 
 
 class ActivityDone(Message, frozen=True, kw_only=True, tag="done", gc=False):
@@ -83,6 +83,7 @@ class Purge(Message, frozen=True, kw_only=True, tag="purge", gc=False):
 InstanceMessage = (
     StartInstance
     | Answered
+    | LockAnswered
     | ActivityDone
     | TimerDue
     | ChildDone

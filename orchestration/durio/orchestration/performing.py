@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from durio.entities import Caller, Job, Operation, Parent, Settlement, StartInstance
+from durio.entities import CONTROL_LANE, MAIL_LANE, Caller, Job, Operation, Parent, Settlement, StartInstance
 from durio.orchestration.history import (
     Action,
     ActivityScheduled,
@@ -18,11 +18,14 @@ from durio.orchestration.history import (
     EntitySignaled,
     EventSent,
     HistoryEvent,
+    LockReleased,
+    LockRequested,
     TimerSet,
 )
 from durio.orchestration.instance import JOB, TIMER, Instance
+from durio.orchestration.locking import release_locks, request_locks
 from durio.orchestration.messages import RaiseEvent, TimerDue
-from durio.orchestration.records import Child, child_suffix
+from durio.orchestration.records import Child, child_suffix, request_of
 
 
 def perform(instance: Instance, execution: str, action: Action, settlement: Settlement) -> HistoryEvent:
@@ -61,6 +64,8 @@ def _cancel(instance: Instance, execution: str, action: CancelTask, settlement: 
         settlement.cancel_job(key)
     elif kind == TIMER:
         settlement.unschedule(key)
+    elif instance.section is not None and instance.section.action == action.id:
+        release_locks(instance, settlement)
     return action
 
 
@@ -92,14 +97,16 @@ def _event(instance: Instance, execution: str, action: EventSent, settlement: Se
 
 
 def _call(instance: Instance, execution: str, action: EntityCalled, settlement: Settlement) -> HistoryEvent:
+    inside = action.lock is not None
     message = Operation(
         at_us=settlement.now_us,
         name=action.operation,
         input=action.input,
         sender=instance.address,
         caller=Caller(instance.address, execution, action.id),
+        grant=request_of(execution, action.lock) if action.lock is not None else "",
     )
-    settlement.send(action.entity, message)
+    settlement.send(action.entity, message, CONTROL_LANE if inside else MAIL_LANE)
     instance.note(action)
     return action
 
@@ -113,6 +120,17 @@ def _signal(instance: Instance, execution: str, action: EntitySignaled, settleme
     return action
 
 
+def _lock(instance: Instance, execution: str, action: LockRequested, settlement: Settlement) -> HistoryEvent:
+    request_locks(instance, execution, action, settlement)
+    instance.note(action)
+    return action
+
+
+def _release(instance: Instance, execution: str, action: LockReleased, settlement: Settlement) -> HistoryEvent:
+    release_locks(instance, settlement)
+    return action
+
+
 _PERFORM: Final[MappingProxyType[type[Action], Callable[[Instance, str, Any, Settlement], HistoryEvent]]] = (
     MappingProxyType(
         {
@@ -123,6 +141,8 @@ _PERFORM: Final[MappingProxyType[type[Action], Callable[[Instance, str, Any, Set
             EventSent: _event,
             EntityCalled: _call,
             EntitySignaled: _signal,
+            LockRequested: _lock,
+            LockReleased: _release,
         }
     )
 )

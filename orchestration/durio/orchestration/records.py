@@ -79,6 +79,28 @@ class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
     action: int
 
 
+class Section(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A critical section of the current execution: its request, the entities in order, and how many it has locked.
+
+    While it has not locked all of them, it waits for the next one: a request is there.
+    """
+
+    execution: str
+    action: int
+    entities: tuple[str, ...]
+    granted: int = 0
+
+    @property
+    def request(self) -> str:
+        """The name of the request."""
+        return request_of(self.execution, self.action)
+
+    @property
+    def waits_for(self) -> str:
+        """The entity that was asked for and has not answered; empty if all are locked."""
+        return self.entities[self.granted] if self.granted < len(self.entities) else ""
+
+
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A life as it was at one moment."""
 
@@ -93,6 +115,7 @@ ALIVE: Final = ("Running", "Pending")
 HEAD: Final = b"0"
 ORIGIN: Final = b"1"
 FINAL: Final = b"2"
+SECTION: Final = b"3"
 CHILD: Final = b"c"
 HISTORY: Final = b"h"
 
@@ -109,3 +132,8 @@ def child_suffix(child: Child) -> bytes:
 def history_suffix(generation: int, chunk: int = 0) -> bytes:
     """Where a row of history lies."""
     return HISTORY + generation.to_bytes(6, "big") + chunk.to_bytes(6, "big")
+
+
+def request_of(execution: str, action: int) -> str:
+    """The name of the lock request of an action."""
+    return f"{execution}:{action}"

@@ -10,6 +10,7 @@ from durio.entities import (
     DurioError,
     Failure,
     InvalidAddress,
+    LockLost,
     NotRegistered,
     PayloadError,
     PayloadTooLarge,
@@ -23,6 +24,7 @@ from durio.orchestration.errors import (
     InstanceFinished,
     InstanceNotFinished,
     InstanceNotFound,
+    LockingRulesViolation,
     NonDeterminismError,
     TurnTooLong,
 )
@@ -32,6 +34,8 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
         type_name(cls): cls
         for cls in (
             InvalidAddress,
+            LockLost,
+            LockingRulesViolation,
             NotRegistered,
             PayloadError,
             PayloadTooLarge,

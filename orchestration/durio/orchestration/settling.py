@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durio.entities import Mail, Settlement, StartInstance, Taken, refusal_of, refuse
+from durio.entities import LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import (
     ABSENT,
@@ -20,6 +20,7 @@ from durio.orchestration.endings import begin_again, cancel_jobs, change, finish
 from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
+from durio.orchestration.locking import take_answer
 from durio.orchestration.messages import ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
@@ -77,6 +78,8 @@ class Settling:
                 settlement.answer(message.reply, ACCEPTED)
             elif isinstance(message, ChildDone):
                 self._child_done(instance, message, settlement)
+            elif isinstance(message, LockAnswered):
+                take_answer(instance, message, settlement)
         if decision is not None:
             events = self._events(instance, work, decision, settlement)
             self._finish_turn(instance, work, events, decision, settlement)

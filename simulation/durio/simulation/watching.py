@@ -10,6 +10,7 @@ import msgspec
 from durio.entities import ActorKind, Mailbox, Message, Operation, Settlement, Taken, View, is_entity
 from durio.entities.changes import Reply
 from durio.entities.entity import Outcome
+from durio.entities.messages import EntityMessage
 from durio.orchestration import App, NonDeterminismError
 from durio.orchestration.acceptance import Work
 from durio.orchestration.decision import Decision
@@ -20,7 +21,7 @@ from durio.orchestration.kind import InstanceKind
 from durio.simulation.operations import OperationLog, show
 from durio.simulation.reality import Reality
 from durio.simulation.trace import Trace
-from durio.simulation.wording import text, told_action, told_end, told_event, told_outcome, with_input
+from durio.simulation.wording import text, told_action, told_end, told_event, told_lock, told_outcome, with_input
 
 
 class Watched:
@@ -72,8 +73,12 @@ class Watched:
 class WatchedEntities(Watched):
     """Entities, watched."""
 
-    def _tell(self, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement) -> None:
+    def _tell(self, taken: Taken[list[EntityMessage]], decision: list[Outcome], settlement: Settlement) -> None:
+        if not decision:
+            self._trace.note(told_lock(taken.work[0], settlement))
+            return
         for operation, outcome in zip(taken.work, decision, strict=True):
+            assert isinstance(operation, Operation), "what has an outcome is an operation"
             result = told_outcome(outcome.failure, outcome.result)
             state = text(outcome.state) or "-"
             self._trace.note(f"{operation.name}({text(operation.input)}) -> {result}   state {state}")

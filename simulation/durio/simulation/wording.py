@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durio.entities import Failure
+from durio.entities import Failure, LockAnswered, LockRequest, Settlement
+from durio.entities.messages import EntityMessage
 from durio.orchestration.decision import End
 from durio.orchestration.history import (
     Action,
@@ -16,6 +17,9 @@ from durio.orchestration.history import (
     EventRaised,
     EventSent,
     HistoryEvent,
+    LockGranted,
+    LockReleased,
+    LockRequested,
     Started,
     TimerFired,
     TimerSet,
@@ -39,10 +43,20 @@ def told_event(event: HistoryEvent) -> str:
         return f"event {event.name!r}({text(event.input)})"
     if isinstance(event, TimerFired):
         return f"#{event.id} timer fired"
+    if isinstance(event, LockGranted):
+        return f"#{event.id} locked"
     failure: Failure | None = getattr(event, "failure", None)
     number = getattr(event, "id", 0)
     verb = "gave" if failure is None else "failed:"
     return f"#{number} {verb} {told_outcome(failure, getattr(event, 'result', None))}"
+
+
+def told_lock(message: EntityMessage, settlement: Settlement) -> str:
+    """What a lock message did to an entity."""
+    if isinstance(message, LockRequest):
+        granted = any(isinstance(sent, LockAnswered) for _, _, sent in settlement.sent)
+        return f"{'locked by' if granted else 'lock request withdrawn:'} {message.caller.address!r}"
+    return "released" if settlement.listed else "release of a lock that is not held"
 
 
 def told_end(end: End | None) -> str:
@@ -89,6 +103,10 @@ def _asked(action: Action, clock_us: int) -> str:
             return f"start {action.name}({text(action.input)}) as {action.instance!r}"
         case TimerSet():
             return f"timer in {span(action.due_us - clock_us)}"
+        case LockRequested():
+            return f"lock {', '.join(action.entities)}"
+        case LockReleased():
+            return f"leave the section of #{action.lock}"
         case EventSent():
             return f"send event {action.name!r}({text(action.input)}) to {action.target!r}"
         case _:

@@ -13,6 +13,7 @@ from durio.entities import keys as entity_keys
 from durio.entities.catalog import Activation
 from durio.entities.changes import Batch, Ended, Output, Reply, StartJob
 from durio.entities.entity import Entity, Outcome
+from durio.entities.messages import EntityMessage
 from durio.entities.registry import Behaviour
 from durio.orchestration import OrchestrationContext
 from durio.orchestration.acceptance import Work
@@ -130,7 +131,7 @@ class FalsyIsNothing(CheckedEntities):
     """A falsy state deletes the entity (G11)."""
 
     def settle(
-        self, actor: Entity, taken: Taken[list[Operation]], decision: list[Outcome], settlement: Settlement
+        self, actor: Entity, taken: Taken[list[EntityMessage]], decision: list[Outcome], settlement: Settlement
     ) -> None:
         for outcome in decision:
             if outcome.state in (b"0", b'""', b"[]", b"{}", b"false"):
