@@ -66,7 +66,8 @@ def with_generator(ctx: OrchestrationContext) -> Generator[Task[Any], Any, int]:
     with (yield ctx.lock_entities([A])) as section:
         assert isinstance(section, CriticalSection)
         yield ctx.call_entity(A, Account.add, 1)
-        return (yield ctx.call_entity(A, Account.get))
+        balance: int = yield ctx.call_entity(A, Account.get)
+        return balance
 
 
 @app.orchestration
