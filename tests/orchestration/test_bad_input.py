@@ -151,9 +151,9 @@ async def test_results_that_are_not_json(tmp_path: Path, autojump_clock: object)
 
 
 async def test_inputs_that_are_not_json(tmp_path: Path, autojump_clock: object) -> None:
-    """G31, G33: an input that is not JSON, or too large, is refused at the client's call."""
+    """G31, G33: an input that is not JSON is refused at the client's call."""
     async with hub(tmp_path, app) as client:
-        for bad in (object(), float("nan"), "\udcff", {1, object()}, "x" * (17 * 1024 * 1024)):
+        for bad in (object(), float("nan"), "\udcff", {1, object()}):
             for call in (
                 lambda bad=bad: client.start_new(waits, "x", bad),
                 lambda bad=bad: client.start_new(waits, "x", events=[("go", bad)]),

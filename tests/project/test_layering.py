@@ -73,6 +73,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "intake",
         "operations",
         "switching",
+        "ticker",
         "shortage",
         "runtime",
     ),

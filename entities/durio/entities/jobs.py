@@ -28,6 +28,10 @@ class Jobs:
                 view.filling.outputs.append(StartJob(key, decoder.decode(row)))
             start = rows[-1][0] + b"\0"
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether the job is wanted, and has not ended."""
+        return key in self._open
+
     def schedule(self, batch: Batch, output: StartJob) -> None:
         """The job is wanted: it starts when `batch` is durable."""
         batch.insert(keys.JOB, output.key, output.job)

@@ -18,15 +18,14 @@ from durio.entities.kernel import REQUEST_TOKEN, Kernel
 from durio.entities.limits import GATHER_MS, IDLE_S, INTAKE_BYTES_MAX, OPERATION_GRACE_S, TURNS_MS
 from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Job, Message
 from durio.entities.operations import OperationRunner
-from durio.entities.requests import SWEEP_MAX, check_request_id
+from durio.entities.requests import check_request_id
 from durio.entities.shortage import Shortage
 from durio.entities.switching import ShortSwitchInterval
+from durio.entities.ticker import Ticker
 from durio.entities.waiters import Bell, Waiter, Waiters
 from durio.storage import HubClosed, NoSpace, Store
 
 T = TypeVar("T")
-
-_FORGET_US = 60_000_000
 
 
 @trio.lowlevel.enable_ki_protection
@@ -77,13 +76,12 @@ class Runtime:
         self._shortage = Shortage(store)
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
-        self._turns_bell, self._commit_bell, self._timer_bell = Bell(), Bell(), Bell()
+        self._turns_bell, self._commit_bell = Bell(), Bell()
+        self._ticker = Ticker(env, self._idle_us)
         self._landing = trio.lowlevel.ParkingLot()
         self._in_flight = False
         self._ahead_s = 0.0
         self._gathered_s = 0.0
-        self._sleeps_until_us: int | None = None
-        self._forgot_us = 0
         self._operations = OperationRunner(self.kernel, entities, env, self)
         self._stop = trio.Event()
         self._broken: BaseException | None = None
@@ -123,7 +121,7 @@ class Runtime:
                 self._step(self.kernel.submit, address, message, lane, token, tell=tell, digest=digest, due_us=due_us)
             self.poke()
             if due_us is not None:
-                self._check_timers()
+                self._ticker.check(self.kernel)
             return self.answers.expect(token)
 
         waiter = await self.intake.take(size_of(message), take_in, control=lane == CONTROL_LANE)
@@ -144,7 +142,7 @@ class Runtime:
     def operation_done(self, offer: Offer, outcome: Outcome) -> None:
         """An `async def` operation ended."""
         if self._broken is None and self._step(self.kernel.settle_offer, offer.address, offer.number, [outcome]):
-            self._check_timers()
+            self._ticker.check(self.kernel)
             self._commit_bell.ring()
             self.poke()
 
@@ -242,7 +240,7 @@ class Runtime:
                 turn = self._next_turn()
             self._gathered_s += spent
             self._commit_bell.ring()
-            self._check_timers()
+            self._ticker.check(self.kernel)
             self._ahead_s += spent
             if self._in_flight and self._ahead_s >= slice_s:
                 await self._landing.park()
@@ -303,7 +301,6 @@ class Runtime:
                 self._shortage.keep(*result)
             for token in batch.tokens:
                 self.answers.refuse(token, self._shortage.refusal())
-        self.kernel.view.filling.dropped.update(self._shortage.keys)  # these jobs have run
         self._in_flight, self._ahead_s = False, 0.0
         self.intake.landed()
         self._landing.unpark_all()
@@ -316,48 +313,23 @@ class Runtime:
         await self._shortage.wait()
         for result in self._shortage.end():
             self._step(self.kernel.job_done, *result)
-        for bell in (self._turns_bell, self._commit_bell, self._timer_bell):
+        for bell in (self._turns_bell, self._commit_bell, self._ticker.bell):
             bell.ring()
 
     async def _run_timers(self) -> None:
-        env = self.env
         while True:
             if self._shortage:
-                await self._timer_bell.wait()
+                await self._ticker.bell.wait()
                 continue
-            now_us = env.now_us()
-            if self._clear_due(now_us):
+            now_us = self.env.now_us()
+            changed, more = self._step(self._ticker.fire, self.kernel, now_us)
+            if changed:
+                self.poke()
+            if more:
                 await self._landing.park()  # the next ones wait for a commit: a million may be due
                 continue
             self._step(self.kernel.collect, self._idle_us)
-            self._sleeps_until_us = self._next_us(now_us)
-            sleep_s = env.clock_read_s
-            if self._sleeps_until_us is not None:
-                sleep_s = min(sleep_s, max(self._sleeps_until_us - now_us, 1) / 1_000_000)
-            with trio.move_on_after(sleep_s):
-                await self._timer_bell.wait()
-
-    def _clear_due(self, now_us: int) -> bool:
-        """Fire due timers and forget old request ids, a bounded number; True: there may be more of them."""
-        fired, forgotten = self._step(self.kernel.fire_due, now_us), 0
-        if abs(now_us - self._forgot_us) >= _FORGET_US:  # the clock may go back, too
-            forgotten = self._step(self.kernel.requests.forget, now_us)
-            if forgotten < SWEEP_MAX:
-                self._forgot_us = now_us
-        if fired or forgotten:
-            self.poke()
-        return fired > 0 or forgotten == SWEEP_MAX
-
-    def _next_us(self, now_us: int) -> int | None:
-        due_us, used_us = self.kernel.timers.next_due_us, self.kernel.catalog.oldest_used_us
-        idle_us = None if used_us is None else max(used_us + self._idle_us + 1, now_us + 1_000_000)
-        moments = [moment for moment in (due_us, idle_us) if moment is not None]
-        return min(moments, default=None)
-
-    def _check_timers(self) -> None:
-        next_us = self._next_us(self.env.now_us())
-        if next_us is not None and (self._sleeps_until_us is None or next_us < self._sleeps_until_us):
-            self._timer_bell.ring()
+            await self._ticker.sleep(self.kernel, now_us)
 
     # What leaves
 
@@ -369,7 +341,7 @@ class Runtime:
             if isinstance(output, Reply):
                 self.answers.resolve(output.token, output.answer)
             elif isinstance(output, StartJob):
-                if not closing:
+                if not closing and output.key in self.kernel.jobs and not self._shortage.keeps(output.key):
                     self._jobs.start(output.key, output.job, nursery)
             elif isinstance(output, CancelJob):
                 self._jobs.cancel(output.key)

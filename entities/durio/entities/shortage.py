@@ -22,15 +22,14 @@ class Shortage:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lasts = False
-        self._results: list[tuple[bytes, str, Message]] = []
+        self._results: dict[bytes, tuple[bytes, str, Message]] = {}
 
     def __bool__(self) -> bool:
         return self._lasts
 
-    @property
-    def keys(self) -> list[bytes]:
-        """The jobs whose results wait."""
-        return [key for key, _, _ in self._results]
+    def keeps(self, key: bytes) -> bool:
+        """Whether the result of this job waits: it has run, and is not to be started again."""
+        return key in self._results
 
     def begin(self, error: NoSpace) -> bool:
         """A commit met a full disk. False: that was known."""
@@ -47,7 +46,7 @@ class Shortage:
 
     def keep(self, key: bytes, address: str, message: Message) -> None:
         """The result of a job came; it is taken in when there is room."""
-        self._results.append((key, address, message))
+        self._results[key] = (key, address, message)
 
     async def wait(self) -> None:
         """Wait until there is room, or until it is worth a try: pages inside the file may have become free."""
@@ -61,5 +60,5 @@ class Shortage:
         self._lasts = False
         self._store.restore_ballast()
         logger.warning("%s goes on: there may be room again", self._store.path)
-        results, self._results = self._results, []
-        return results
+        results, self._results = self._results, {}
+        return list(results.values())
