@@ -218,13 +218,3 @@ async def test_a_hub_that_is_closed_while_the_disk_is_full_keeps_what_was_acknow
         await trio.sleep(1)
     async with open_hub(MemoryStore(disk), world.app(), env=VirtualEnv()) as client:
         assert (await client.wait_for_completion("c")).output == 3
-
-
-async def test_a_hub_tries_again_without_room_after_a_while(autojump_clock: MockClock) -> None:
-    """G32: free pages inside the file are found by trying, also when the file system never shows room."""
-    store, world = FullStore(MemoryDisk(), {3}), World()
-    async with open_hub(store, world.app(), env=VirtualEnv()) as client:
-        store.has_room = lambda: False  # type: ignore[method-assign]
-        await client.start_new("chain", "c", 1)
-        assert (await client.wait_for_completion("c")).output == 3
-    assert store.refused == 1

@@ -77,6 +77,3 @@ TAGS_MAX: Final = 64
 
 ROOM_POLL_S: Final = 1.0
 """How often a hub without room on its disk looks whether there is some (G32)."""
-
-ROOM_TRIES: Final = 10
-"""After so many looks without room it tries nevertheless: purged instances leave room inside the file (G32)."""

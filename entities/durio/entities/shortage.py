@@ -6,7 +6,7 @@ import logging
 
 import trio
 
-from durio.entities.limits import ROOM_POLL_S, ROOM_TRIES
+from durio.entities.limits import ROOM_POLL_S
 from durio.entities.messages import Message
 from durio.storage import NoSpace, Store
 
@@ -49,8 +49,8 @@ class Shortage:
         self._results[key] = (key, address, message)
 
     async def wait(self) -> None:
-        """Wait until there is room, or until it is worth a try: pages inside the file may have become free."""
-        for _ in range(ROOM_TRIES):
+        """Wait until there is room."""
+        while True:
             await trio.sleep(ROOM_POLL_S)
             if self._store.has_room():
                 return

@@ -24,7 +24,7 @@ from durio.storage.errors import (
 )
 from durio.storage.folder import HubFolder
 from durio.storage.keys import META_KEY
-from durio.storage.limits import BALLAST_BYTES
+from durio.storage.limits import BALLAST_BYTES, ROOM_BYTES_MIN
 from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
@@ -188,9 +188,19 @@ class LmdbStore:
         return number <= meta.commit
 
     def has_room(self) -> bool:
-        """Whether the file system has room for more, the ballast included if it was given away. Quotas do not show."""
+        """Whether there is room for more, and for the ballast if it was given away: on the file system, where quotas
+        do not show, or in pages of the file that purged data has left.
+        """
         self._check()
-        return self._ballast.has_room
+        return self._ballast.has_room or self._free_inside_bytes() >= BALLAST_BYTES + ROOM_BYTES_MIN
+
+    def _free_inside_bytes(self) -> int:
+        try:
+            pages, stat = self._env.info()["last_pgno"] + 1, self._env.stat()
+        except lmdb.Error:
+            return 0
+        used = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return int((pages - used) * stat["psize"])
 
     def release_ballast(self) -> bool:
         """Give back the room that was kept for a full disk; whether there was any. `NoSpace` has done it already."""
