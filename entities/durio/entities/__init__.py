@@ -25,6 +25,7 @@ from durio.entities.groups import holds_cancelled, single, without_cancelled
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
 from durio.entities.kernel import Kernel
 from durio.entities.kinds import ActorKind, Deferred, Taken
+from durio.entities.locks import Lock, decode_lock, find_lock
 from durio.entities.mailbox import Mail, Mailbox
 from durio.entities.messages import (
     CONTROL_LANE,
@@ -40,9 +41,11 @@ from durio.entities.messages import (
     Message,
     Operation,
     Parent,
+    Refuse,
     Release,
     StartInstance,
     checked_tags,
+    entity_messages,
     refuse,
 )
 from durio.entities.payloads import PayloadError, Payloads, PayloadTooLarge
@@ -80,6 +83,7 @@ __all__ = [
     "Job",
     "JobRunner",
     "Kernel",
+    "Lock",
     "LockAnswered",
     "LockLost",
     "LockRequest",
@@ -95,6 +99,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLarge",
     "Payloads",
+    "Refuse",
     "Release",
     "RequestExpired",
     "RequestIdReused",
@@ -111,7 +116,10 @@ __all__ = [
     "check_instance_id",
     "check_text",
     "checked_tags",
+    "decode_lock",
     "digest_of",
+    "entity_messages",
+    "find_lock",
     "from_us",
     "holds_cancelled",
     "is_entity",

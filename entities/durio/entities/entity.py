@@ -19,12 +19,21 @@ from durio.entities.failures import Failure, refusal_of
 from durio.entities.guard import Guard
 from durio.entities.kinds import Deferred, Taken
 from durio.entities.limits import SLOW_STEP_MS, TURN_BYTES_MAX
-from durio.entities.locks import Lock, Locks
+from durio.entities.locks import Lock, Locks, find_lock
 from durio.entities.mailbox import Mailbox
-from durio.entities.messages import Answer, Answered, EntityMessage, LockRequest, Message, Operation
+from durio.entities.messages import (
+    Answer,
+    EntityMessage,
+    LockRequest,
+    Message,
+    Operation,
+    Refuse,
+    Release,
+    entity_messages,
+)
 from durio.entities.payloads import Payloads
 from durio.entities.registry import Behaviour, EntityRegistry
-from durio.entities.settlement import Settlement
+from durio.entities.settlement import Settlement, answer_operation
 
 logger = logging.getLogger("durio.entities")
 
@@ -79,7 +88,7 @@ class EntityKind:
         self._payloads = payloads
         self._directory = directory
         self.locks = Locks()
-        self._messages: msgspec.msgpack.Decoder[EntityMessage] = msgspec.msgpack.Decoder(EntityMessage)
+        self._messages = entity_messages()
         self._rows = msgspec.msgpack.Decoder(EntityRow)
 
     def decode(self, data: bytes) -> Message:
@@ -90,7 +99,7 @@ class EntityKind:
         group = keys.actor(address)
         row = view.get(group, group + STATE, self._rows)
         state = None if row is None else row.state
-        lock = self.locks.find(view, address)
+        lock = find_lock(view, address)
         return Entity(entity_id, self._registry.find(entity_id.name), state, Guard(), view, lock)
 
     def decode_row(self, data: bytes) -> EntityRow:
@@ -155,9 +164,18 @@ class EntityKind:
         assert actor.view is not None, "in a hub"
         if isinstance(first, LockRequest):
             actor.lock = self.locks.request(actor.view, first, settlement)
-        else:
+        elif isinstance(first, Release):
             actor.lock = self.locks.release(actor.view, actor.lock, first, settlement)
+        else:
+            self._refuse(actor, actor.view, first, settlement)
         settlement.consume(taken.mails[0][0])
+
+    def _refuse(self, actor: Entity, view: View, message: Refuse, settlement: Settlement) -> None:
+        waiting = view.get(keys.mailbox(settlement.address), message.key, self._messages)
+        if waiting is not None:
+            self.locks.refuse(view, message, waiting, settlement)
+            settlement.consume(message.key)
+            settlement.rewind = True  # it may be in the window of the mailbox
 
     def _operate(
         self, actor: Entity, taken: Taken[list[EntityMessage]], decision: list[Outcome], settlement: Settlement
@@ -179,6 +197,9 @@ class EntityKind:
                 settlement.delete(STATE)
         elif actor.state != before:
             settlement.put(STATE, EntityRow(actor.state, settlement.now_us))
+
+    def object_to(self, view: View, address: str, message: Message) -> Answer | None:
+        return None
 
     def drop(self, actor: Entity) -> None:
         return None
@@ -243,19 +264,7 @@ class EntityKind:
 
     def _answer(self, actor: Entity, operation: Operation, outcome: Outcome, settlement: Settlement) -> None:
         failure = outcome.failure
-        if operation.caller is not None:
-            caller = operation.caller
-            answered = Answered(
-                at_us=settlement.now_us,
-                execution=caller.execution,
-                action=caller.action,
-                result=outcome.result,
-                failure=failure,
-            )
-            settlement.send(caller.address, answered)
-        elif operation.reply:
-            settlement.answer(operation.reply, Answer(value=outcome.result, failure=failure))
-        elif failure is not None:
+        if not answer_operation(operation, outcome.result, failure, settlement) and failure is not None:
             settlement.count("signals failed")
             logger.error(
                 "signal %r to %s failed: %s: %s", operation.name, actor.entity_id, failure.type, failure.message

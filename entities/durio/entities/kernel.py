@@ -152,6 +152,10 @@ class Kernel:
         if not address:
             self.reply(token, self._command(message))
             return
+        objection = self._instances.object_to(self.view, address, message)
+        if objection is not None:
+            self.reply(token, objection)
+            return
         if due_us is None:
             self.deliver(address, message, lane)
         else:

@@ -8,7 +8,7 @@ import attrs
 
 from durio.entities.changes import View
 from durio.entities.mailbox import Mail, Mailbox
-from durio.entities.messages import Message
+from durio.entities.messages import Answer, Message
 from durio.entities.settlement import Settlement
 
 A = TypeVar("A")
@@ -59,6 +59,10 @@ class ActorKind(Protocol):
 
     def settle(self, actor: Any, taken: Taken[Any], decision: Any, settlement: Settlement) -> None:
         """Turn what was taken and decided into changes and outputs."""
+        ...
+
+    def object_to(self, view: View, address: str, message: Message) -> Answer | None:
+        """Why a client's message that comes from inside of this kind's work must not be taken in; None if it may."""
         ...
 
     def drop(self, actor: Any) -> None:

@@ -8,8 +8,8 @@ import msgspec
 
 import durio.entities.keys as keys
 from durio.entities.changes import View
-from durio.entities.messages import LockAnswered, LockRequest, Release
-from durio.entities.settlement import Settlement
+from durio.entities.messages import LockAnswered, LockRequest, Message, Operation, Refuse, Release
+from durio.entities.settlement import Settlement, answer_operation
 
 HALF: Final = b"h"
 """Where the rows of half-done requests lie among the rows of an entity."""
@@ -29,6 +29,20 @@ class Half(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_us: int
 
 
+_LOCKS: Final = msgspec.msgpack.Decoder(Lock)
+_HALVES: Final = msgspec.msgpack.Decoder(Half)
+
+
+def find_lock(view: View, address: str) -> Lock | None:
+    """Who holds an entity, if it is locked."""
+    return view.get(keys.LOCK, keys.lock(address), _LOCKS)
+
+
+def decode_lock(row: bytes) -> Lock:
+    """A lock as it lies on disk."""
+    return _LOCKS.decode(row)
+
+
 class Locks:
     """The locks of the entities of a hub.
 
@@ -36,18 +50,6 @@ class Locks:
     or, when the request is still unread, withdraws it; whichever of the two comes first, nothing is left when both
     have come.
     """
-
-    def __init__(self) -> None:
-        self._locks = msgspec.msgpack.Decoder(Lock)
-        self._halves = msgspec.msgpack.Decoder(Half)
-
-    def find(self, view: View, address: str) -> Lock | None:
-        """Who holds an entity, if it is locked."""
-        return view.get(keys.LOCK, keys.lock(address), self._locks)
-
-    def decode(self, row: bytes) -> Lock:
-        """A lock as it lies on disk."""
-        return self._locks.decode(row)
 
     def request(self, view: View, message: LockRequest, settlement: Settlement) -> Lock | None:
         """The entity is free and comes to a request: its new holder; None if the request was withdrawn."""
@@ -72,10 +74,29 @@ class Locks:
             settlement.put(HALF + message.request.encode(), Half(settlement.now_us))
         return lock
 
+    def refuse(self, view: View, message: Refuse, waiting: Message, settlement: Settlement) -> None:
+        """The wait of an unread message would never end: it is answered, and had no effect."""
+        at_us, failure = settlement.now_us, message.failure
+        if isinstance(waiting, LockRequest):
+            if self._met(view, waiting.request, settlement):
+                return  # it was withdrawn meanwhile
+            settlement.put(HALF + waiting.request.encode(), Half(at_us))
+            caller = waiting.caller
+            refused = LockAnswered(
+                at_us=at_us,
+                execution=caller.execution,
+                action=caller.action,
+                entity=settlement.address,
+                failure=failure,
+            )
+            settlement.send(caller.address, refused)
+        elif isinstance(waiting, Operation):
+            answer_operation(waiting, None, failure, settlement, refusal=failure.type.rpartition(".")[2])
+
     def _met(self, view: View, request: str, settlement: Settlement) -> bool:
         """Whether the other half of a request came before; then both are done with."""
         suffix, group = HALF + request.encode(), settlement.group
-        if view.get(group, group + suffix, self._halves) is None:
+        if view.get(group, group + suffix, _HALVES) is None:
             return False
         settlement.delete(suffix)
         return True

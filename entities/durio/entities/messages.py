@@ -43,6 +43,8 @@ class Operation(Message, frozen=True, kw_only=True, tag="op", gc=False):
     caller: Caller | None = None
     grant: str = ""
     """The lock request under whose grant it is to run; empty outside of a critical section (G12)."""
+    behalf: Caller | None = None
+    """The activity that waits for the answer of a client's call, if it comes from one."""
 
 
 class LockRequest(Message, frozen=True, kw_only=True, tag="lock", gc=False):
@@ -58,7 +60,19 @@ class Release(Message, frozen=True, kw_only=True, tag="release", gc=False):
     request: str
 
 
-EntityMessage = Operation | LockRequest | Release
+class Refuse(Message, frozen=True, kw_only=True, tag="refuse", gc=False):
+    """The unread message under `key` would wait for ever: answer it with `failure`, if it is still there."""
+
+    key: bytes
+    failure: Failure
+
+
+EntityMessage = Operation | LockRequest | Release | Refuse
+
+
+def entity_messages() -> msgspec.msgpack.Decoder[EntityMessage]:
+    """Decodes a row of an entity's mailbox."""
+    return msgspec.msgpack.Decoder(EntityMessage)
 
 
 class LockAnswered(Message, frozen=True, kw_only=True, tag="locked", gc=False):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import durio.entities.keys as keys
 from durio.entities.changes import CancelJob, Change, Ended, Output, Record, Reply, StartJob
-from durio.entities.messages import MAIL_LANE, Answer, Job, Message, Timer, encode_record
+from durio.entities.failures import Failure
+from durio.entities.messages import MAIL_LANE, Answer, Answered, Job, Message, Operation, Timer, encode_record
 
 
 class Settlement:
@@ -118,3 +119,22 @@ class Settlement:
     def count(self, what: str) -> None:
         """Count something that was dropped or refused without anybody being told."""
         self.counted.append(what)
+
+
+def answer_operation(
+    operation: Operation, result: bytes | None, failure: Failure | None, settlement: Settlement, *, refusal: str = ""
+) -> bool:
+    """Answer whoever waits for an operation. False: it is a signal."""
+    caller = operation.caller
+    if caller is not None:
+        answered = Answered(
+            at_us=settlement.now_us,
+            execution=caller.execution,
+            action=caller.action,
+            result=result,
+            failure=failure,
+        )
+        settlement.send(caller.address, answered)
+    elif operation.reply:
+        settlement.answer(operation.reply, Answer(value=result, failure=failure, refusal=refusal))
+    return caller is not None or bool(operation.reply)

@@ -12,6 +12,7 @@ from durio.orchestration.errors import (
     InstanceFinished,
     InstanceNotFinished,
     InstanceNotFound,
+    LockCycle,
     LockingRulesViolation,
     NoActivity,
     NonDeterminismError,
@@ -23,6 +24,7 @@ from durio.orchestration.errors import (
     TurnTooLong,
 )
 from durio.orchestration.hub import open_hub
+from durio.orchestration.lock_status import EntityLock, LockWaiter
 from durio.orchestration.records import OrchestrationRuntimeStatus
 from durio.orchestration.replay import ReplayResult, replay_histories
 from durio.orchestration.retries import RetryOptions
@@ -39,11 +41,14 @@ __all__ = [
     "CriticalSection",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "EntityLock",
     "EntityStateResponse",
     "InstanceAlreadyExists",
     "InstanceFinished",
     "InstanceNotFinished",
     "InstanceNotFound",
+    "LockCycle",
+    "LockWaiter",
     "LockingRulesViolation",
     "NoActivity",
     "NonDeterminismError",

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import attrs
 import trio
 
-from durio.entities import Env, Failure, Job, Message, Payloads, without_cancelled
+from durio.entities import Caller, Env, Failure, Job, Message, Payloads, without_cancelled
 from durio.orchestration.errors import ActivityTimeout, NoActivity
 from durio.orchestration.messages import ActivityDone
 from durio.orchestration.registry import Activity, Registry
@@ -33,6 +33,7 @@ class ActivityContext:
     tags: dict[str, str]
     cancelled: bool = False
     """Whether the result is not wanted any more; a function in a thread should look at it and return."""
+    execution_id: str = ""
 
     @staticmethod
     def current() -> ActivityContext:
@@ -47,6 +48,12 @@ CURRENT_ACTIVITY: Final[contextvars.ContextVar[ActivityContext | None]] = contex
     "durio_activity", default=None
 )
 """The activity that is running, for `ActivityContext.current()`."""
+
+
+def current_activity() -> Caller | None:
+    """The activity that is running here, as the one for whom something is asked; None outside of activities."""
+    context = CURRENT_ACTIVITY.get()
+    return None if context is None else Caller(context.instance_id, context.execution_id, context.task_id)
 
 
 class Report(Protocol):
@@ -143,7 +150,13 @@ class ActivityRunner:
 
     async def _attempt(self, key: bytes, job: Job, activity: Activity) -> None:
         context = ActivityContext(
-            job.address, job.name, job.action, job.attempt, job.idempotency_key, dict(job.tags or {})
+            job.address,
+            job.name,
+            job.action,
+            job.attempt,
+            job.idempotency_key,
+            dict(job.tags or {}),
+            execution_id=job.execution,
         )
         CURRENT_ACTIVITY.set(context)
         scope = trio.CancelScope()

@@ -47,9 +47,11 @@ class Asking:
         *,
         tell: bool = False,
         due_us: int | None = None,
+        **more: Any,
     ) -> Answer:
+        """`more`: fields of the message that are no part of what is asked."""
         token = self._link.token(request_id)
-        message: Message = build(at_us=self._link.env.now_us(), reply="" if tell else token)
+        message: Message = build(at_us=self._link.env.now_us(), reply="" if tell else token, **more)
         digest = b""
         if request_id is not None:
             digest = digest_of(build.func.__name__, address, tell, due_us, *sorted(build.keywords.items()))

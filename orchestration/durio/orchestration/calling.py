@@ -12,7 +12,7 @@ from durio.orchestration.calls import ActivityCall, ChildCall, once, retried
 from durio.orchestration.engine import Engine, encode_input, section_of
 from durio.orchestration.history import EntityCalled, EntitySignaled
 from durio.orchestration.retries import RetryOptions
-from durio.orchestration.tasks import ActionTask, Task
+from durio.orchestration.tasks import CallTask, Task
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -267,7 +267,7 @@ class CallingContext:
         """Run an operation of an entity (a method of its class, or its name) and wait for the result.
 
         Raises `NotRegistered`, `PayloadError` and `LockingRulesViolation` at the call; the task raises
-        `TaskFailedError`.
+        `TaskFailedError`, and `LockCycle` if the wait for the entity would never end.
         """
         engine, name, address = self._engine, operation_name(operation), str(check_entity_id(entity_id))
         section = section_of(engine)
@@ -288,7 +288,7 @@ class CallingContext:
         action = engine.recorder.request(draft, fill)
         what = f"operation {name!r} of {address}"
         decode = partial(self._engine.payloads.decode, type_=type_, what=f"result of {what}")
-        task: ActionTask[Any] = ActionTask(engine, what, action.id, decode)
+        task: CallTask[Any] = CallTask(engine, what, action.id, decode, address, section is not None)
         engine.open[action.id] = task
         if section is not None:
             section.called(address, task)

@@ -21,12 +21,20 @@ class End:
     keep: tuple[EventRaised, ...] = ()
 
 
+@attrs.frozen
+class Needs:
+    """What the code cannot go on without: the ids of `actions`, and those of them that call an entity from outside."""
+
+    actions: tuple[int, ...]
+    calls: tuple[tuple[int, str], ...]
+
+
 @attrs.define(eq=False)
 class Decision:
     """What the code wants after it saw some entries.
 
     `actions`: each with the index of the entry that caused it. `consumed`: how many of the entries it has seen; the
-    others stay in the mailbox. `custom_status`: the new one, if `status_set`.
+    others stay in the mailbox. `custom_status`: the new one, if `status_set`. `needs`: None if they are as before.
     """
 
     actions: list[tuple[int, Action]]
@@ -34,3 +42,4 @@ class Decision:
     end: End | None = None
     status_set: bool = False
     custom_status: bytes | None = None
+    needs: Needs | None = None

@@ -54,6 +54,8 @@ def change(
         head.updated_us if updated_us is None else updated_us,
         head.clock_us if clock_us is None else clock_us,
         head.custom_status,
+        head.needs,
+        head.calls,
     )
 
 

@@ -16,14 +16,18 @@ from durio.entities import (
     EntityOperationFailed,
     Operation,
     Payloads,
+    View,
     check_entity_id,
     operation_name,
     to_us,
 )
 from durio.entities import keys as entity_keys
+from durio.orchestration.activities import current_activity
 from durio.orchestration.app import App
 from durio.orchestration.asking import Asking
+from durio.orchestration.limits import LOCKS_MAX
 from durio.orchestration.link import Link
+from durio.orchestration.lock_status import EntityLock, list_locks, lock_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -117,12 +121,13 @@ class EntityClient(Asking):
     ) -> Any:
         """Run an operation of an entity (a method of its class, or its name) and wait for the result.
 
-        Raises `EntityOperationFailed` if it raised, `NotRegistered`, `PayloadError`.
+        Raises `EntityOperationFailed` if it raised, `NotRegistered`, `PayloadError`, and in an activity `LockCycle` if
+        its own orchestration keeps the entity locked until the activity returns.
         """
         self._check_outside()
         build = self._operation(entity_id, operation, operation_input)
         name = build.keywords["name"]
-        answer = await self._ask(str(entity_id), build, request_id)
+        answer = await self._ask(str(entity_id), build, request_id, behalf=current_activity())
         failure = answer.failure
         if failure is not None:
             raise EntityOperationFailed(str(entity_id), name, failure.type, failure.message, failure.stack)
@@ -144,6 +149,18 @@ class EntityClient(Asking):
             return EntityStateResponse(False)
         state = self._entities.decode_row(data).state
         return EntityStateResponse(True, self._payloads.decode(state, expected_type, f"state of {entity_id}"))
+
+    async def list_locks(self, locks_max: int = LOCKS_MAX) -> list[EntityLock]:
+        """The locked entities, in the order of their ids: who holds them, since when, and who waits (G12)."""
+        self._check_reading()
+        await self._link.checkpoint()
+        return list_locks(View(self._link.store), self._link.env.now_us(), locks_max)
+
+    async def get_lock(self, entity_id: EntityId) -> EntityLock | None:
+        """Who holds an entity, and who waits for it; None if it is free."""
+        self._check_reading()
+        await self._link.checkpoint()
+        return lock_of(View(self._link.store), check_entity_id(entity_id), self._link.env.now_us())
 
     def _operation(
         self, entity_id: EntityId, operation: str | Callable[..., Any], operation_input: object

@@ -119,6 +119,23 @@ class LockingRulesViolation(DurioError):
         return f"{self.what}: {self.instead}"
 
 
+class LockCycle(DurioError):
+    """This wait would have closed a circle in which everybody waits for the next, for ever. Do not wait in that order.
+
+    `chain` are the ids in the circle, each waiting for the next, beginning and ending with the one that was refused.
+    """
+
+    def __init__(self, chain: tuple[str, ...]) -> None:
+        super().__init__(chain)
+        self.chain = tuple(chain)
+
+    def __str__(self) -> str:
+        shown = f"{self.chain[0]} waits for {self.chain[1]}"
+        for before, after in zip(self.chain[1:], self.chain[2:], strict=False):
+            shown += f", which is locked by {after}" if before.startswith("@") else f", which waits for {after}"
+        return f"a cycle of waits over locks was refused: {shown}"
+
+
 class NonDeterminismError(DurioError):
     """The code does not do what its history says it did. Deploy fitting code, or a new version for new instances."""
 

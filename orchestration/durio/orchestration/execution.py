@@ -14,7 +14,7 @@ import msgspec
 
 from durio.entities import Failure, Guard, Payloads
 from durio.orchestration.context import OrchestrationContext
-from durio.orchestration.decision import End
+from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
 from durio.orchestration.errors import TaskFailedError
 from durio.orchestration.history import (
@@ -42,7 +42,7 @@ from durio.orchestration.recorder import Recorder
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.retries import RetryTask
 from durio.orchestration.sections import CriticalSection, LockTask
-from durio.orchestration.tasks import ActionTask, Task
+from durio.orchestration.tasks import ActionTask, CallTask, Task, needed_by
 from durio.orchestration.waits import Events, Wait
 
 logger = logging.getLogger("durio.orchestration")
@@ -73,6 +73,8 @@ class Execution:
         self.position = 0
         self.is_replaying = False
         self.end: End | None = None
+        self.waits_anew = False
+        """Whether it awaits something else than when it was asked last."""
         self.status_set = False
         self.custom_status: bytes | None = None
         self.again: tuple[bytes | None] | None = None
@@ -155,6 +157,15 @@ class Execution:
         failure = None if self.end is None else self.end.failure
         return "" if failure is None else f" ({failure.type}: {failure.message})"
 
+    def needs(self) -> Needs | None:
+        """What the code cannot go on without; None if that is as it was when it was asked last."""
+        if not self.waits_anew:
+            return None
+        self.waits_anew = False
+        needed = [] if self._wait is None else needed_by(self._wait.task)
+        calls = [(task.action, task.entity) for task in needed if isinstance(task, CallTask) and not task.inside]
+        return Needs(tuple(task.action for task in needed), tuple(calls))
+
     # What the context asks for
 
     def root(self) -> str:
@@ -204,6 +215,7 @@ class Execution:
             step = Raised(self.recorder.broken)
         if isinstance(step, Waits):
             self._wait = Wait(step.task, self.events)
+            self.waits_anew = True
             return
         self.end = self._end_of(step)
         if isinstance(step, Raised):
@@ -263,6 +275,7 @@ class Execution:
         task = self.open.pop(entry.id, None)
         if isinstance(task, RetryTask):
             self._guarded(task.resume, self.position)
+            self.waits_anew = self.waits_anew or (self._wait is not None and self._wait.task is task)
             self.finished(task)
         elif task is not None:
             task.arrive(self.position, None)

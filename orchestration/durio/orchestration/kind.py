@@ -6,7 +6,19 @@ import logging
 import time
 from collections.abc import Generator
 
-from durio.entities import Directory, Mail, Mailbox, Message, Payloads, Settlement, StartInstance, Taken, View
+from durio.entities import (
+    Answer,
+    Directory,
+    Mail,
+    Mailbox,
+    Message,
+    Operation,
+    Payloads,
+    Settlement,
+    StartInstance,
+    Taken,
+    View,
+)
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import Work, entry_of, is_child_of, judge, size_of
 from durio.orchestration.decision import Decision
@@ -15,6 +27,7 @@ from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import ContinueAsNew, RaiseEvent, StartDue, Terminate, TimerDue, message_decoder
+from durio.orchestration.needing import objection
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.settling import Settling
 
@@ -112,6 +125,10 @@ class InstanceKind:
     def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         self._settling.settle(actor, taken, decision, settlement)
 
+    def object_to(self, view: View, address: str, message: Message) -> Answer | None:
+        behalf = message.behalf if isinstance(message, Operation) else None
+        return None if behalf is None else objection(view, address, behalf, self._decoders)
+
     def drop(self, actor: Instance) -> None:
         if actor.preparing is not None:
             actor.preparing.close()
@@ -142,7 +159,7 @@ class InstanceKind:
             execution.drop()
             actor.stuck = True
             return
-        execution.status_set = False
+        execution.status_set = execution.waits_anew = False
         actor.execution = execution
 
     def _execution(
@@ -281,5 +298,6 @@ def _run(execution: Execution, work: Work) -> Decision:
             decision.end = execution.end
             break
     decision.status_set, decision.custom_status = execution.status_set, execution.custom_status
+    decision.needs = execution.needs()
     execution.status_set = False
     return decision

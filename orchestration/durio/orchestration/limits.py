@@ -42,3 +42,21 @@ TIMEOUT_S_MAX: Final = 10 * 366 * 24 * 3600.0
 
 LOCK_ENTITIES_MAX: Final = 1000
 """Most entities of one critical section: they are asked one after the other, and all are in one row (G12)."""
+
+NEEDS_MAX: Final = 32
+"""Most ranges of actions, and most entities, of which an instance notes that it cannot go on without (G12)."""
+
+CYCLE_NODES_MAX: Final = 1000
+"""Most instances that are looked at for one wait: a longer cycle is not found (G12)."""
+
+CYCLE_MAIL_MAX: Final = 1000
+"""Most unread messages of a locked entity that are searched for one that waits (G12)."""
+
+LOCK_MAIL_MAX: Final = 1000
+"""Most unread messages of a locked entity that a list of locks looks through for those who wait (G12)."""
+
+LOCK_WAITERS_MAX: Final = 100
+"""Most waiters of one entity that a list of locks shows."""
+
+LOCKS_MAX: Final = 1000
+"""Most locks that one list has unless it says otherwise."""

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from durio.entities import CONTROL_LANE, Caller, LockAnswered, LockRequest, Release, Settlement
+import msgspec
+
+from durio.entities import (
+    CONTROL_LANE,
+    Caller,
+    LockAnswered,
+    LockRequest,
+    Release,
+    Settlement,
+    find_lock,
+    refusal_of,
+)
+from durio.orchestration.cycles import Cycles
+from durio.orchestration.errors import LockCycle
 from durio.orchestration.history import LockRequested
 from durio.orchestration.instance import Instance
 from durio.orchestration.records import SECTION, Section
@@ -34,7 +47,7 @@ def release_locks(instance: Instance, settlement: Settlement) -> None:
     section = instance.section
     if section is None:
         return
-    for entity in section.entities[: section.granted + 1]:
+    for entity in section.entities[: section.granted + section.asked]:
         settlement.send(entity, Release(at_us=settlement.now_us, request=section.request), CONTROL_LANE)
     settlement.delete(SECTION)
     instance.section = None
@@ -46,10 +59,27 @@ def awaits(section: Section, message: LockAnswered) -> bool:
     return asked == (message.execution, message.action, message.entity)
 
 
+def cycles_of(instance: Instance) -> Cycles:
+    """The wait-for graph, seen from an instance as it is now."""
+    parent = None if instance.origin is None else instance.origin.parent
+    return Cycles(instance.view, instance.address, instance.section, parent)
+
+
 def _go_on(instance: Instance, section: Section, settlement: Settlement) -> None:
     instance.section = section
-    settlement.put(SECTION, section)
-    if section.waits_for:
+    entity, at_us = section.waits_for, settlement.now_us
+    chain = cycles_of(instance).of_entity(entity) if entity and find_lock(instance.view, entity) else ()
+    if chain:
+        section = instance.section = msgspec.structs.replace(section, asked=False)
+        refused = LockAnswered(
+            at_us=at_us,
+            execution=section.execution,
+            action=section.action,
+            entity=entity,
+            failure=refusal_of(LockCycle(chain)),
+        )
+        settlement.send(instance.address, refused)
+    elif entity:
         caller = Caller(instance.address, section.execution, section.action)
-        request = LockRequest(at_us=settlement.now_us, request=section.request, caller=caller)
-        settlement.send(section.waits_for, request)
+        settlement.send(entity, LockRequest(at_us=at_us, request=section.request, caller=caller))
+    settlement.put(SECTION, section)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -46,6 +47,10 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     updated_us: int
     clock_us: int
     custom_status: bytes | None = None
+    needs: tuple[tuple[int, int], ...] = ()
+    """The actions that the code cannot go on without, as ranges: from each first to each last."""
+    calls: tuple[str, ...] = ()
+    """The entities among them that it has called outside of a critical section."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -82,13 +87,15 @@ class Child(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Section(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A critical section of the current execution: its request, the entities in order, and how many it has locked.
 
-    While it has not locked all of them, it waits for the next one: a request is there.
+    While it has not locked all of them, it waits for the next one.
     """
 
     execution: str
     action: int
     entities: tuple[str, ...]
     granted: int = 0
+    asked: bool = True
+    """Whether the next one was asked. Not, if the wait for it would have closed a cycle."""
 
     @property
     def request(self) -> str:
@@ -137,3 +144,21 @@ def history_suffix(generation: int, chunk: int = 0) -> bytes:
 def request_of(execution: str, action: int) -> str:
     """The name of the lock request of an action."""
     return f"{execution}:{action}"
+
+
+def ranges_of(actions: Iterable[int], ranges_max: int) -> tuple[tuple[int, int], ...]:
+    """Numbers as ranges; what would be too many of them is left out."""
+    ranges: list[tuple[int, int]] = []
+    for action in sorted(actions):
+        if ranges and ranges[-1][1] == action - 1:
+            ranges[-1] = (ranges[-1][0], action)
+        elif len(ranges) < ranges_max:
+            ranges.append((action, action))
+        else:
+            break
+    return tuple(ranges)
+
+
+def has_action(ranges: tuple[tuple[int, int], ...], action: int) -> bool:
+    """Whether a number is in one of the ranges."""
+    return any(first <= action <= last for first, last in ranges)

@@ -24,6 +24,7 @@ from durio.orchestration.errors import (
     InstanceFinished,
     InstanceNotFinished,
     InstanceNotFound,
+    LockCycle,
     LockingRulesViolation,
     NonDeterminismError,
     TurnTooLong,
@@ -35,6 +36,7 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
         for cls in (
             InvalidAddress,
             LockLost,
+            LockCycle,
             LockingRulesViolation,
             NotRegistered,
             PayloadError,

@@ -22,6 +22,7 @@ from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Susp
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import take_answer
 from durio.orchestration.messages import ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
+from durio.orchestration.needing import note_needs, refuse_cycles
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
     FINAL,
@@ -68,7 +69,7 @@ class Settling:
 
     def _step(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         work, mails = taken.work, taken.mails
-        seen = len(mails)
+        seen, got_lock = len(mails), False
         if decision is not None and decision.consumed < len(work.entries):
             seen = work.mail_of[decision.consumed]
             settlement.rewind = True
@@ -80,9 +81,12 @@ class Settling:
                 self._child_done(instance, message, settlement)
             elif isinstance(message, LockAnswered):
                 take_answer(instance, message, settlement)
+                got_lock = True
         if decision is not None:
             events = self._events(instance, work, decision, settlement)
             self._finish_turn(instance, work, events, decision, settlement)
+        if got_lock and instance.alive and (decision is None or decision.needs is None):
+            refuse_cycles(instance, settlement)
 
     def _begin(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         assert decision is not None and instance.head is not None, "a first step is decided"
@@ -122,9 +126,14 @@ class Settling:
             head.updated_us,
             max(work.clock_us, head.clock_us),
             decision.custom_status if decision.status_set else head.custom_status,
+            head.needs,
+            head.calls,
         )
         end = decision.end
         if end is None:
+            instance.head = head = note_needs(head, decision.needs)
+            if decision.needs is not None:
+                refuse_cycles(instance, settlement)
             write_turn(instance, head, events, settlement)
         elif end.status == "ContinuedAsNew":
             begin_again(instance, end, work.next_execution, settlement)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from durio.entities import Failure
-from durio.orchestration.errors import TaskCancelledError, TaskFailedError, TaskNotCompleted
+from durio.entities import Failure, LockLost
+from durio.orchestration.errors import LockCycle, TaskCancelledError, TaskFailedError, TaskNotCompleted
 from durio.orchestration.history import EventRaised
+from durio.orchestration.refusals import rebuild
 
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
@@ -144,6 +145,22 @@ class TimerTask(ActionTask[None]):
     """A durable timer. `cancel()` drops it."""
 
 
+class CallTask(ActionTask[T_co]):
+    """A call of an entity. `inside`: whether from a critical section that has locked it."""
+
+    def __init__(self, owner: TaskOwner, what: str, action: int, decode: Decode, entity: str, inside: bool) -> None:
+        super().__init__(owner, what, action, decode)
+        self.entity = entity
+        self.inside = inside
+
+    def go_wrong(self, position: int, failure: Failure) -> None:
+        refusal = rebuild(failure)
+        if isinstance(refusal, LockLost | LockCycle):  # it was not done: not the operation failed, the waiting did
+            self.fail(position, refusal)
+        else:
+            super().go_wrong(position, failure)
+
+
 class EventTask(Task[T_co]):
     """Waits for an external event. It takes one only when the code observes it (G22)."""
 
@@ -205,3 +222,20 @@ class AnyTask(CompositeTask[Task[V]]):
 
     def finish(self, position: int, winner: Task[Any] | None) -> None:
         self.complete(position, winner)
+
+
+def needed_by(task: Task[Any]) -> list[ActionTask[Any]]:
+    """The actions that an await of `task` cannot return without: all of `task_all`, of a choice only a single one."""
+    found: list[ActionTask[Any]] = []
+    seen, todo = {task}, [task]
+    while todo:
+        task = todo.pop()
+        if task.position is not None:
+            continue
+        if isinstance(task, ActionTask):
+            found.append(task)
+        elif isinstance(task, AllTask) or (isinstance(task, AnyTask) and len(task.members) == 1):
+            inner = [member for member in task.members if member not in seen]
+            seen.update(inner)
+            todo.extend(inner)
+    return found

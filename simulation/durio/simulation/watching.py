@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from durio.entities import ActorKind, Mailbox, Message, Operation, Settlement, Taken, View, is_entity
+from durio.entities import ActorKind, Answer, Mailbox, Message, Operation, Settlement, Taken, View, is_entity
 from durio.entities.changes import Reply
 from durio.entities.entity import Outcome
 from durio.entities.messages import EntityMessage
@@ -62,6 +62,9 @@ class Watched:
             if is_entity(timer.address):
                 self._log.sent(batch, step, timer.address, self._operations.decode(timer.message))
         self._tell(taken, decision, settlement)
+
+    def object_to(self, view: View, address: str, message: Message) -> Answer | None:
+        return self._kind.object_to(view, address, message)
 
     def drop(self, actor: Any) -> None:
         self._kind.drop(actor)

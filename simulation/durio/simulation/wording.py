@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durio.entities import Failure, LockAnswered, LockRequest, Settlement
+from durio.entities import Failure, LockAnswered, LockRequest, Refuse, Settlement
 from durio.entities.messages import EntityMessage
 from durio.orchestration.decision import End
 from durio.orchestration.history import (
@@ -56,6 +56,8 @@ def told_lock(message: EntityMessage, settlement: Settlement) -> str:
     if isinstance(message, LockRequest):
         granted = any(isinstance(sent, LockAnswered) for _, _, sent in settlement.sent)
         return f"{'locked by' if granted else 'lock request withdrawn:'} {message.caller.address!r}"
+    if isinstance(message, Refuse):
+        return f"refuses one that waits: {failed(message.failure)}"
     return "released" if settlement.listed else "release of a lock that is not held"
 
 
