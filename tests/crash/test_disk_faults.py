@@ -33,6 +33,7 @@ async def test_a_hub_whose_disk_fails_closes_and_the_next_owner_has_all_that_was
 ) -> None:
     """G5, G32: a failed write or sync ends the hub with an error; every answer given before is on disk."""
     acknowledged: Counter[str] = Counter()
+    value = ""
     with FaultyProcess(WORKER, str(tmp_path / "hub"), files="data.mdb") as owner:
         while min(acknowledged["call"], acknowledged["end"]) < 5:
             kind, value = owner.read().split()

@@ -14,6 +14,7 @@ from durio.storage.errors import (
     FormatMismatch,
     HubBroken,
     HubClosed,
+    HubDamaged,
     HubInUse,
     InboxHeld,
     KeyTooLong,
@@ -32,7 +33,9 @@ from durio.storage.limits import FORMAT_VERSION, KEY_BYTES_MAX
 from durio.storage.lock import OwnerLock
 from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
 from durio.storage.reader import HubReader
+from durio.storage.report import Finding, Report
 from durio.storage.store import LmdbStore
+from durio.storage.verify import verify
 from durio.storage.writes import Change, WriteSet
 
 __all__ = [
@@ -43,9 +46,11 @@ __all__ = [
     "Change",
     "CorruptRecord",
     "Fenced",
+    "Finding",
     "FormatMismatch",
     "HubBroken",
     "HubClosed",
+    "HubDamaged",
     "HubFolder",
     "HubInUse",
     "HubReader",
@@ -60,6 +65,7 @@ __all__ = [
     "NotAHub",
     "OwnerLock",
     "Reads",
+    "Report",
     "ReservedKey",
     "SimulatedCrash",
     "StorageError",
@@ -78,4 +84,5 @@ __all__ = [
     "u32",
     "u64",
     "unseal",
+    "verify",
 ]

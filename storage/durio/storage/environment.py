@@ -39,6 +39,7 @@ def open_environment(partition: str) -> lmdb.Environment:
                 metasync=True,
                 writemap=False,
                 mode=0o644,
+                lib_version=0,  # the format of LMDB 0.9, whatever the default of this machine is
             )
         except lmdb.MemoryError as error:
             map_size //= 2

@@ -79,6 +79,25 @@ class NetworkFileSystem(StorageError):
         return f"{self.path!r} is on a network file system ({self.fs_type}): a hub needs a local disk"
 
 
+class HubDamaged(StorageError):
+    """The hub's data are not as they were written: cut, scribbled on, or gone. Nothing was changed or repaired.
+
+    The operator must act: check the disk and restore a backup. `verify` names all that is wrong.
+    """
+
+    def __init__(self, path: str, finding: str, others: int) -> None:
+        super().__init__(path, finding, others)
+        self.path = path
+        self.finding = finding
+        self.others = others
+
+    def __str__(self) -> str:
+        return (
+            f"the hub {self.path!r} is damaged ({self.finding}; {self.others} more findings): nothing was changed; "
+            "check the disk and restore a backup; `verify` names everything"
+        )
+
+
 class CorruptRecord(StorageError):
     """Stored bytes do not fit their checksum, their version or their key. No data was made of them.
 

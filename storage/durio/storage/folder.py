@@ -2,6 +2,7 @@
 
 - `<hub>/durio.json` says that this is a hub, and of which format
 - `<hub>/owner.lock` is locked by the owner and holds its pid
+- `<hub>/closed.json` says how its last owner closed it; an open or killed one has none
 - `<hub>/ballast` keeps some room back for a full disk; it holds no data
 - `<hub>/0/` is partition 0: data.mdb and lock.mdb of LMDB
 - `<hub>/inbox/` is what clients in other processes write to, `<hub>/inbox.lock` whose turn it is
@@ -11,7 +12,7 @@
 import contextlib
 import json
 import os
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 
@@ -23,8 +24,10 @@ _MARKER: Final = "durio.json"
 _MARKER_TEMPORARY: Final = "durio.json.tmp"
 _OWNER_LOCK: Final = "owner.lock"
 _BALLAST: Final = "ballast"
+_CLOSED: Final = "closed.json"
 _PARTITION: Final = "0"
 _PRODUCT: Final = "durio"
+_MAKING: Final = "making"
 
 # What a crash of `make` and `complete` can leave behind, and what mkfs puts into an empty volume.
 _LEFTOVERS: Final = frozenset((_MARKER_TEMPORARY, _OWNER_LOCK, _PARTITION, "lost+found"))
@@ -59,6 +62,11 @@ class HubFolder:
         return os.path.join(self.path, _BALLAST)
 
     @property
+    def closed(self) -> str:
+        """Path of the mark of how the hub was closed."""
+        return os.path.join(self.path, _CLOSED)
+
+    @property
     def data(self) -> str:
         """Path of LMDB's file of data."""
         return os.path.join(self.partition, "data.mdb")
@@ -85,8 +93,13 @@ class HubFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a hub is there, whole."""
+        """Whether a hub is there, at least one in the making."""
         return os.path.exists(os.path.join(self.path, _MARKER))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the hub was made to its end, so that it has data. Only after `check`."""
+        return not self._marker().get(_MAKING, False)
 
     def check(self, mount_table: str = "") -> None:
         """Refuse what cannot be a hub, changing nothing: a folder that is missing, empty or a hub is fine.
@@ -129,14 +142,7 @@ class HubFolder:
         # The marker comes last: where it is, everything above it is durable.
         with contextlib.suppress(PermissionError):
             sync_folder(os.path.dirname(self.path))
-        sync_folder(self.path)
-        temporary = os.path.join(self.path, _MARKER_TEMPORARY)
-        with open(temporary, "w", encoding="utf-8") as marker:
-            json.dump({"format": FORMAT_VERSION, "product": _PRODUCT}, marker)
-            marker.flush()
-            os.fsync(marker.fileno())
-        os.rename(temporary, os.path.join(self.path, _MARKER))
-        sync_folder(self.path)
+        self._write_marker(making=True)
 
     def data_identity(self) -> tuple[int, int] | None:
         """Which file the data file is: another one has another identity, None means that it is gone."""
@@ -156,19 +162,35 @@ class HubFolder:
             sync_folder(self.path)
 
     def sync(self) -> None:
-        """Make the names of all files in the hub durable."""
+        """Make the names of all files in the hub durable; from now on it is whole, and must have its data."""
         sync_folder(self.partition)
+        if self.is_whole:
+            sync_folder(self.path)
+        else:
+            self._write_marker(making=False)
+
+    def _write_marker(self, *, making: bool) -> None:
+        content = {"format": FORMAT_VERSION, "product": _PRODUCT} | ({_MAKING: True} if making else {})
+        sync_folder(self.path)
+        temporary = os.path.join(self.path, _MARKER_TEMPORARY)
+        with open(temporary, "w", encoding="utf-8") as marker:
+            json.dump(content, marker)
+            marker.flush()
+            os.fsync(marker.fileno())
+        os.rename(temporary, os.path.join(self.path, _MARKER))
         sync_folder(self.path)
 
-    def _check_marker(self) -> None:
+    def _marker(self) -> Any:
         try:
             with open(os.path.join(self.path, _MARKER), "rb") as marker:
-                content = json.loads(marker.read(MARKER_BYTES_MAX))
+                return json.loads(marker.read(MARKER_BYTES_MAX))
         except IsADirectoryError:
             raise NotAHub(self.path, f"{_MARKER} is a folder") from None
         except (ValueError, RecursionError) as error:
             raise NotAHub(self.path, f"{_MARKER} cannot be read ({error})") from error
-        match content:
+
+    def _check_marker(self) -> None:
+        match self._marker():
             case {"product": str(product), "format": int(found)} if product == _PRODUCT:
                 if found != FORMAT_VERSION:
                     raise FormatMismatch(self.path, found, FORMAT_VERSION)

@@ -30,6 +30,9 @@ BALLAST_BYTES: Final = 4 * 1024 * 1024
 """Kept back for a full disk: the commits of some hundred terminations or purges, each a few copied pages of 4 KiB.
 More would only be taken from the user."""
 
+FINDINGS_MAX: Final = 100
+"""Findings that a check names; the others it counts: who has a hundred restores a backup."""
+
 MARKER_BYTES_MAX: Final = 64 * 1024
 """Read of durio.json at most: it holds two fields; a longer file is not ours."""
 

@@ -10,6 +10,8 @@ from typing import Self
 import lmdb
 
 from durio.storage.ballast import Ballast
+from durio.storage.closing import ClosingMark
+from durio.storage.datafile import DataFile
 from durio.storage.environment import NO_SPACE_CODES, is_no_space, open_environment
 from durio.storage.errors import (
     Ambiguous,
@@ -17,6 +19,7 @@ from durio.storage.errors import (
     Fenced,
     HubBroken,
     HubClosed,
+    HubDamaged,
     NoSpace,
     NotAHub,
     StorageError,
@@ -30,6 +33,7 @@ from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
 from durio.storage.reading import read_row, read_rows
 from durio.storage.shared import Lease
+from durio.storage.verify import check_data, missing_data
 from durio.storage.writes import WriteSet
 
 
@@ -68,8 +72,11 @@ class LmdbStore:
 
         `ballast_bytes`: how much room is kept back for a full disk, if there is that much.
 
-        Raises `NotAHub`, `FormatMismatch`, `NetworkFileSystem` (nothing was changed), `HubInUse`, `NoSpace`,
-        `HubBroken`, `CorruptRecord`, and `OSError` when the folder may not be read or written.
+        Data that give cause for doubt (the last owner broke, the file is too short, was changed since it was closed)
+        are checked first, in a process of their own.
+
+        Raises `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `HubDamaged` (nothing was changed), `HubInUse`,
+        `NoSpace`, `HubBroken`, `CorruptRecord`, and `OSError` when the folder may not be read or written.
         """
         folder = HubFolder.at(path)
         folder.check(read_mount_table())
@@ -81,6 +88,7 @@ class LmdbStore:
                 # Again: another owner may have made the hub between the check and the lock.
                 folder.check()
                 folder.complete()
+                _refuse_damaged(folder)
                 lease = Lease.take(folder.partition, open_environment, anew=True)
                 undo.callback(lease.close)
                 env = lease.env
@@ -228,8 +236,18 @@ class LmdbStore:
             self._closed = True
             try:
                 self._lease.close()
+                self._mark_closing()
             finally:
                 self._lock.release()
+
+    def _mark_closing(self) -> None:
+        if self._folder.data_identity() != self._identity:
+            return  # whatever is there now is not ours
+        mark = ClosingMark(self._folder.closed)
+        if self._broken is None:
+            mark.clean(self._folder.data)
+        else:
+            mark.broken(self._broken)
 
     def _check_process(self) -> None:
         pid = os.getpid()
@@ -281,6 +299,19 @@ class LmdbStore:
     def _read_meta(self) -> Meta:
         with self._env.begin() as txn:
             return Meta.from_record(txn.get(META_KEY))
+
+
+def _refuse_damaged(folder: HubFolder) -> None:
+    """Raise `HubDamaged` before anything of a damaged hub is read. Only what gives cause for doubt is checked."""
+    missing, found = missing_data(folder), DataFile.look(folder.data)
+    if missing:
+        raise HubDamaged(folder.path, f"data.mdb: {missing}", 0)
+    mark = ClosingMark(folder.closed)
+    if found is not None and mark.doubt(found):
+        report = check_data(folder)
+        if not report.ok:
+            raise HubDamaged(folder.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
+    mark.remove()
 
 
 def _start_epoch(env: lmdb.Environment, folder: HubFolder) -> Meta:

@@ -1,0 +1,95 @@
+"""Checking a whole hub in a process of its own, since a damaged file can end whoever reads it."""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Final
+
+from durio.storage.checker import IN_USE, WHOLE
+from durio.storage.datafile import DataFile
+from durio.storage.errors import HubBroken, HubInUse, NotAHub
+from durio.storage.folder import HubFolder
+from durio.storage.lock import OwnerLock
+from durio.storage.report import Finding, Report
+
+CHECKER: Final = "durio.storage.checker"
+
+
+def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
+    """Check the whole hub at `path` and say what is wrong with it; nothing is changed or repaired.
+
+    The structure of the file, every record's checksum, that each is found under its key. A hub that is closed cannot
+    be opened meanwhile. One that is open is checked as of its last commit, and grows while the check reads it.
+
+    `checker`: the module that knows the records; `durio.orchestration.verify` knows what durio writes. Raises
+    `NotAHub`, `FormatMismatch`, `HubBroken` if the check cannot be started, and `OSError`.
+    """
+    folder = HubFolder.at(path)
+    folder.check()
+    if not folder.exists:
+        raise NotAHub(folder.path, "there is no hub")
+    with contextlib.ExitStack() as held:
+        try:
+            lock = OwnerLock.take(folder.owner_lock, folder.path)
+        except HubInUse:
+            in_use = True
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES):
+                raise
+            in_use = error.errno == errno.EACCES  # on a read-only file system nobody writes
+        else:
+            held.callback(lock.release)
+            in_use = False
+        return check_data(folder, checker=checker, in_use=in_use)
+
+
+def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = False) -> Report:
+    """Check the data of a hub in a child process; the caller knows whether an owner has it open."""
+    missing = missing_data(folder)
+    if missing or DataFile.look(folder.data) is None:
+        return Report(folder.path, 0, (Finding("data.mdb", missing),) if missing else ())
+    process = _run(checker, folder.partition, IN_USE if in_use else WHOLE)
+    findings, records, hidden, whole = [], 0, 0, False
+    for line in process.stdout.splitlines():
+        first, second = json.loads(line)
+        if isinstance(first, str):
+            findings.append(Finding(first, second))
+        else:
+            records, hidden, whole = first, second, True
+    if not whole:
+        findings.append(Finding("data.mdb", _end_of(process)))
+    return Report(folder.path, records, tuple(findings), hidden, in_use)
+
+
+def missing_data(folder: HubFolder) -> str:
+    """What is wrong if a whole hub has no data; empty if it has some, or was never made whole."""
+    if DataFile.look(folder.data) is not None or not folder.is_whole:
+        return ""
+    return "it is empty" if os.path.exists(folder.data) else "it is missing"
+
+
+def _run(checker: str, partition: str, mode: str) -> "subprocess.CompletedProcess[str]":
+    path = os.pathsep.join(filter(None, sys.path))
+    try:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", checker, partition, mode],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": path, "PYTHONFAULTHANDLER": ""},
+        )
+    except OSError as error:
+        raise HubBroken(f"a check needs a process of its own, and Python cannot be started: {error}") from error
+
+
+def _end_of(process: "subprocess.CompletedProcess[str]") -> str:
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        return f"the process that read it was ended by {name}: it is cut or scribbled on"
+    lines = process.stderr.strip().splitlines() or ["it said nothing"]
+    return f"the process that read it failed with {process.returncode}: {lines[-1]}"
