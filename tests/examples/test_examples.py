@@ -10,6 +10,7 @@ from tests.examples.helpers import EXAMPLES, run_example
 
 CLAIMS = {
     "aggregator": ("/news   500 views", "every one of them: 1500 views"),
+    "bank": ("200 transfers at the same time", "all with the same sum: {800}", "800 in 8 accounts, and 0 locks"),
     "eternal": ("1000 reported, 1000 cleaned up", "499500 reported, 499500 freed"),
     "fan_out_fan_in": ("up to 50 activities ran at once", "12,750 words"),
     "find_the_race": ("what happened (", "in all", "run exactly this again:", "nothing was found", "on a real hub"),

@@ -28,6 +28,13 @@ def decorated() -> None:
     app.entity(5)  # type: ignore[call-overload]
 
 
+async def locks(ctx: OrchestrationContext, client: Client) -> None:
+    """Entities are locked by their ids, and in a list."""
+    ctx.lock_entities(["@counter@clicks"])  # type: ignore[list-item]
+    ctx.lock_entities(CLICKS)  # type: ignore[arg-type]
+    await client.get_lock("@counter@clicks")  # type: ignore[arg-type]
+
+
 def inputs_of_activities(ctx: OrchestrationContext) -> None:
     """An activity takes its input, no other, and always."""
     ctx.call_activity(hello, 5)  # type: ignore[arg-type]

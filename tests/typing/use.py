@@ -15,7 +15,9 @@ from typing import Any, NoReturn, assert_type
 from durio.entities import EntityContext, EntityId
 from durio.orchestration import (
     Client,
+    CriticalSection,
     DurableOrchestrationStatus,
+    EntityLock,
     EntityStateResponse,
     OrchestrationContext,
     OrchestrationRuntimeStatus,
@@ -191,6 +193,16 @@ async def countdown(ctx: OrchestrationContext, left: int | None) -> int:
     return left
 
 
+async def locks(ctx: OrchestrationContext, client: Client) -> None:
+    """A lock request gives a critical section; lists of locks say what is in them."""
+    assert_type(ctx.lock_entities([CLICKS]), Task[CriticalSection])
+    async with await ctx.lock_entities([CLICKS]) as section:
+        assert_type(section, CriticalSection)
+        assert_type(section.entities, tuple[EntityId, ...])
+    assert_type(await client.list_locks(), list[EntityLock])
+    assert_type(await client.get_lock(CLICKS), EntityLock | None)
+
+
 def again(ctx: OrchestrationContext) -> NoReturn:
     """Also where a function says itself that it never returns."""
     ctx.continue_as_new()
@@ -256,6 +268,7 @@ def simulated(sim: Sim) -> None:
     assert_type(sim.state(tally), Any)
     assert_type(sim.status("demo"), DurableOrchestrationStatus)
     assert_type(sim.instances, dict[str, DurableOrchestrationStatus])
+    assert_type(sim.locks, list[EntityLock])
     assert_type(sim.results, tuple[Call, ...])
     assert_type(sim.runs(bill), list[ActivityRun])
     assert_type(sim.effects(bill), list[Any])

@@ -8,9 +8,11 @@ from typing import Any, TypeVar, overload
 
 from durio.entities import STATE, EntityId, View, from_us, is_entity
 from durio.entities import keys as entity_keys
-from durio.orchestration import DurableOrchestrationStatus
+from durio.orchestration import DurableOrchestrationStatus, EntityLock
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
+from durio.orchestration.limits import LOCKS_MAX
+from durio.orchestration.lock_status import list_locks
 from durio.orchestration.records import ALIVE
 from durio.simulation.asking import Ask, entity_name
 from durio.simulation.calls import Call
@@ -68,6 +70,12 @@ class Sight:
             found: DurableOrchestrationStatus = stop.value
             return found
         raise AssertionError("reading a status waits for nothing")
+
+    @property
+    def locks(self) -> list[EntityLock]:
+        """The locked entities at the last commit: who holds them, and who waits."""
+        process = self._process
+        return list_locks(View(process.store), process.env.now_us(), LOCKS_MAX)
 
     def history(self, instance_id: str) -> list[HistoryEvent]:
         """The history of an instance's current execution at the last commit."""
