@@ -10,6 +10,8 @@ import pytest
 from durio.entities import (
     AlreadyRegistered,
     AskInsideTurn,
+    DeadLetterNotFound,
+    DeadLetterUnreadable,
     DurioError,
     EntityOperationFailed,
     InvalidAddress,
@@ -19,6 +21,7 @@ from durio.entities import (
     NotRegistered,
     OperationTimeout,
     PayloadError,
+    Poisoned,
     RequestExpired,
     RequestIdReused,
     UnknownOperation,
@@ -41,6 +44,10 @@ ERRORS: list[tuple[Exception, str]] = [
     (UnknownOperation("counter", "sub", ("add", "get")), "it has: add, get"),
     (OperationTimeout("work", 1.5), "longer than 1.5 s"),
     (NoOperation(), "inside operations only"),
+    (Poisoned("@a@b", "operation 'add'", "it was running", "1.2"), "'add' of @a@b is dead letter 1.2: it was running"),
+    (Poisoned("x", "its code", "it was running"), "its code of x is not run again: it was running"),
+    (DeadLetterNotFound("1.2"), "list_dead_letters() shows"),
+    (DeadLetterUnreadable("1.2", "too short"), "'1.2' cannot be decoded: too short"),
     (PayloadError("input", "set", "use a list"), "use a list"),
 ]
 

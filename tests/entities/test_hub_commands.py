@@ -18,7 +18,7 @@ def test_a_command_is_done_in_the_batch_that_fills_and_answered_with_it() -> Non
         asked.append(command)
         return Answer(value=b"1")
 
-    driver.kernel.commands["note"] = note
+    driver.kernel.commands.add("note", note)
     command = HubCommand(at_us=1, reply="c1", name="note", subject="this")
     driver.kernel.submit("", command, MAIL_LANE, "c1", tell=False)
     assert asked == [command]
@@ -35,7 +35,7 @@ def test_a_repeated_command_gets_the_first_answer() -> None:
         done.append(command.subject)
         return Answer(value=str(len(done)).encode())
 
-    driver.kernel.commands["note"] = note
+    driver.kernel.commands.add("note", note)
     for _ in range(2):
         command = HubCommand(at_us=1, reply="rid", name="note")
         if driver.kernel.admit("", "rid", b"same"):

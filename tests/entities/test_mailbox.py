@@ -5,7 +5,6 @@ from __future__ import annotations
 from unittest.mock import patch
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,9 +151,12 @@ def test_the_head_lane_comes_before_all_mail_and_behind_control() -> None:
     assert [model.mailbox.pop()[1].at_us for _ in range(2) if model.mailbox.peek()] == [7, 1]
 
 
-def test_a_row_that_is_no_message_is_an_error_and_no_data() -> None:
-    """G32: what cannot be decoded is never taken for a message."""
+def test_a_row_that_is_no_message_is_kept_apart() -> None:
+    """G6, G32: what cannot be decoded is never taken for a message, but kept apart with its bytes."""
     store = MemoryStore(MemoryDisk())
-    store.commit(WriteSet(((keys.mail(PREFIX, MAIL_LANE, 1), encode_record(["nonsense"])),)))
-    with pytest.raises(msgspec.ValidationError):
-        Mailbox(View(store), ADDRESS, DECODE)
+    key, data = keys.mail(PREFIX, MAIL_LANE, 1), encode_record(["nonsense"])
+    store.commit(WriteSet(((key, data),)))
+    mailbox = Mailbox(View(store), ADDRESS, DECODE)
+    assert mailbox
+    assert mailbox.peek() is None
+    assert mailbox.unreadable[key].raw == data

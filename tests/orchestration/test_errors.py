@@ -10,6 +10,7 @@ import pytest
 from durio.entities import DurioError, Failure
 from durio.orchestration import (
     ActionRefused,
+    ActivityCrashed,
     ActivityTimeout,
     InstanceAlreadyExists,
     InstanceFinished,
@@ -44,6 +45,7 @@ ERRORS: list[tuple[Exception, str]] = [
     (NonDeterminismError("x", "TimerSet(id=1)", "nothing more"), "holds TimerSet(id=1), but the code wants nothing"),
     (TurnTooLong("x", 1_000_000), "1,000,000 steps or actions"),
     (ActivityTimeout("f", 1.5), "longer than 1.5 s"),
+    (ActivityCrashed("f", 10), "'f' was running at 10 unclean ends"),
     (NonRetriableError("too much"), "too much"),
     (NoActivity(), "inside activities only"),
     (ActionRefused("Refused", "not here"), "Refused: not here"),

@@ -127,7 +127,8 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     """A hub is made where there was none, with its folders."""
     LmdbStore.open(tmp_path / "a" / "b" / "hub").close()
     names = sorted(tree(tmp_path / "a" / "b" / "hub"))
-    assert names == ["0", "0/data.mdb", "0/lock.mdb", "ballast", "closed.json", "durio.json", "owner.lock"]
+    files = ["ballast", "closed.json", "durio.json", "owner.lock", "running"]
+    assert names == ["0", "0/data.mdb", "0/lock.mdb", *files]
     marker = json.loads((tmp_path / "a" / "b" / "hub" / "durio.json").read_bytes())
     assert marker == {"format": 1, "product": "durio"}
 

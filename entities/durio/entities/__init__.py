@@ -9,6 +9,8 @@ from durio.entities.env import Env, SystemEnv, VirtualEnv
 from durio.entities.errors import (
     AlreadyRegistered,
     AskInsideTurn,
+    DeadLetterNotFound,
+    DeadLetterUnreadable,
     DurioError,
     EntityOperationFailed,
     InvalidAddress,
@@ -16,6 +18,7 @@ from durio.entities.errors import (
     NotDurable,
     NotRegistered,
     OperationTimeout,
+    Poisoned,
     RequestExpired,
     RequestIdReused,
     UnknownOperation,
@@ -25,17 +28,20 @@ from durio.entities.groups import holds_cancelled, single, without_cancelled
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
 from durio.entities.kernel import Kernel
 from durio.entities.kinds import ActorKind, Deferred, Taken
+from durio.entities.letters import Letter, letter_id, letter_number, told
 from durio.entities.locks import Lock, decode_lock, find_lock
 from durio.entities.mailbox import Mail, Mailbox
 from durio.entities.messages import (
     CONTROL_LANE,
     HEAD_LANE,
     MAIL_LANE,
+    UNDECODABLE,
     Answer,
     Answered,
     Caller,
     HubCommand,
     Job,
+    JobCrashed,
     LockAnswered,
     LockRequest,
     Message,
@@ -44,11 +50,13 @@ from durio.entities.messages import (
     Refuse,
     Release,
     StartInstance,
+    Unreadable,
     checked_tags,
     entity_messages,
     refuse,
 )
 from durio.entities.payloads import PayloadError, Payloads, PayloadTooLarge
+from durio.entities.poison import Poison, count_unclean
 from durio.entities.registry import EntityRegistry
 from durio.entities.requests import digest_of
 from durio.entities.runtime import JobRunner, Runtime
@@ -61,12 +69,15 @@ __all__ = [
     "HEAD_LANE",
     "MAIL_LANE",
     "STATE",
+    "UNDECODABLE",
     "ActorKind",
     "AlreadyRegistered",
     "Answer",
     "Answered",
     "AskInsideTurn",
     "Caller",
+    "DeadLetterNotFound",
+    "DeadLetterUnreadable",
     "Deferred",
     "Directory",
     "DurioError",
@@ -81,8 +92,10 @@ __all__ = [
     "HubCommand",
     "InvalidAddress",
     "Job",
+    "JobCrashed",
     "JobRunner",
     "Kernel",
+    "Letter",
     "Lock",
     "LockAnswered",
     "LockLost",
@@ -99,6 +112,8 @@ __all__ = [
     "PayloadError",
     "PayloadTooLarge",
     "Payloads",
+    "Poison",
+    "Poisoned",
     "Refuse",
     "Release",
     "RequestExpired",
@@ -109,6 +124,7 @@ __all__ = [
     "SystemEnv",
     "Taken",
     "UnknownOperation",
+    "Unreadable",
     "View",
     "VirtualEnv",
     "caller_line",
@@ -116,6 +132,7 @@ __all__ = [
     "check_instance_id",
     "check_text",
     "checked_tags",
+    "count_unclean",
     "decode_lock",
     "digest_of",
     "entity_messages",
@@ -123,6 +140,8 @@ __all__ = [
     "from_us",
     "holds_cancelled",
     "is_entity",
+    "letter_id",
+    "letter_number",
     "operation_name",
     "refusal_of",
     "refuse",
@@ -130,6 +149,7 @@ __all__ = [
     "storable",
     "suspended_line",
     "to_us",
+    "told",
     "type_name",
     "without_cancelled",
 ]

@@ -155,6 +155,10 @@ class View:
         if self._in_flight.popleft() is not batch:
             raise RuntimeError("batches become durable in order")
 
+    def touches(self, group: bytes) -> bool:
+        """Whether something of this group is not durable yet."""
+        return any(group in batch.changes for batch in self._newest_first())
+
     def get(self, group: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[R]) -> R | None:
         """One record, or None."""
         for batch in self._newest_first():

@@ -14,26 +14,30 @@ import durio.entities.keys as keys
 from durio.entities.address import EntityId
 from durio.entities.changes import View
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext
-from durio.entities.errors import LockLost
+from durio.entities.errors import LockLost, Poisoned
 from durio.entities.failures import Failure, refusal_of
 from durio.entities.guard import Guard
 from durio.entities.kinds import Deferred, Taken
 from durio.entities.limits import SLOW_STEP_MS, TURN_BYTES_MAX
 from durio.entities.locks import Lock, Locks, find_lock
-from durio.entities.mailbox import Mailbox
+from durio.entities.mailbox import Mail, Mailbox
 from durio.entities.messages import (
     Answer,
+    Answered,
     EntityMessage,
     LockRequest,
     Message,
     Operation,
     Refuse,
     Release,
+    Unreadable,
     entity_messages,
+    refuse,
 )
 from durio.entities.payloads import Payloads
 from durio.entities.registry import Behaviour, EntityRegistry
 from durio.entities.settlement import Settlement, answer_operation
+from durio.storage import Notes
 
 logger = logging.getLogger("durio.entities")
 
@@ -83,7 +87,10 @@ class EntityKind:
     lock sends, all other mail waits at its place (G12).
     """
 
-    def __init__(self, registry: EntityRegistry, payloads: Payloads, directory: Directory) -> None:
+    def __init__(
+        self, registry: EntityRegistry, payloads: Payloads, directory: Directory, notes: Notes | None = None
+    ) -> None:
+        self._notes = notes or Notes()
         self._registry = registry
         self._payloads = payloads
         self._directory = directory
@@ -139,8 +146,8 @@ class EntityKind:
         behaviour = actor.behaviour
         assert behaviour is not None, "taken only with code"
         outcomes: list[Outcome] = []
-        state = actor.state
-        for message in taken.work:
+        state, note = actor.state, self._notes.note
+        for (key, _), message in zip(taken.mails, taken.work, strict=True):
             if not isinstance(message, Operation):
                 return []
             lost = _lost(actor, message)
@@ -149,9 +156,11 @@ class EntityKind:
             elif behaviour.is_async(message.name):
                 return Deferred()
             else:
+                note(key)
                 outcome = self._timed(actor, behaviour, message, state, now_us)
             outcomes.append(outcome)
             state = outcome.state
+        self._notes.rest()
         return outcomes
 
     def settle(
@@ -200,6 +209,22 @@ class EntityKind:
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:
         return None
+
+    def stop(self, actor: Entity) -> None:
+        return None
+
+    def park(self, actor: Entity, mail: Mail | None, error: Poisoned, settlement: Settlement) -> None:
+        message = None if mail is None else mail[1]
+        if message is None or not isinstance(message, Operation | Unreadable):
+            return
+        caller = message.caller
+        if caller is not None:
+            failure = refusal_of(error)
+            settlement.send(
+                caller.address,
+                Answered(at_us=settlement.now_us, execution=caller.execution, action=caller.action, failure=failure),
+            )
+        settlement.answer(message.reply, refuse(error))
 
     def drop(self, actor: Entity) -> None:
         return None

@@ -127,6 +127,46 @@ class LockLost(DurioError):
         return f"instance '{self.instance_id}' has no lock on {self.entity_id} any more (it is {now}); nothing was done"
 
 
+class Poisoned(DurioError):
+    """A message was parked as a dead letter, since running it ended the process again and again, or since it cannot be
+    decoded. The developer must repair the code; then an operator retries the dead letter, or drops it.
+    """
+
+    def __init__(self, address: str, what: str, why: str, letter_id: str = "") -> None:
+        super().__init__(address, what, why, letter_id)
+        self.address = address
+        self.what = what
+        self.why = why
+        self.letter_id = letter_id
+
+    def __str__(self) -> str:
+        letter = f" is dead letter {self.letter_id}" if self.letter_id else " is not run again"
+        return f"{self.what} of {self.address}{letter}: {self.why}"
+
+
+class DeadLetterNotFound(DurioError, LookupError):
+    """There is no dead letter with this id: it was retried or dropped, or never was. The caller must list them anew."""
+
+    def __init__(self, letter_id: str) -> None:
+        super().__init__(letter_id)
+        self.letter_id = letter_id
+
+    def __str__(self) -> str:
+        return f"there is no dead letter {self.letter_id!r}; list_dead_letters() shows those there are"
+
+
+class DeadLetterUnreadable(DurioError):
+    """The dead letter cannot be decoded, so it was not retried. Retry it with a durio that knows it, or drop it."""
+
+    def __init__(self, letter_id: str, why: str) -> None:
+        super().__init__(letter_id, why)
+        self.letter_id = letter_id
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"dead letter {self.letter_id!r} cannot be decoded: {self.why}"
+
+
 class UnknownOperation(DurioError, LookupError):
     """The entity has no such operation. The caller must correct the name."""
 

@@ -18,20 +18,15 @@ import durio.entities.keys as keys
 from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
+from durio.entities.commands import Commands
 from durio.entities.jobs import Jobs
 from durio.entities.kinds import ActorKind, Deferred, Taken
+from durio.entities.letters import Letters
 from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
-from durio.entities.mailbox import Mailbox
-from durio.entities.messages import (
-    CONTROL_LANE,
-    MAIL_LANE,
-    Answer,
-    HubCommand,
-    Message,
-    Timer,
-    encode_record,
-    refuse,
-)
+from durio.entities.mailbox import Mailbox, readable, waiting_mail
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Message, Timer, encode_record
+from durio.entities.parking import Parking
+from durio.entities.poison import Poison
 from durio.entities.requests import Requests
 from durio.entities.runqueue import RunQueue
 from durio.entities.settlement import Settlement
@@ -62,6 +57,7 @@ class Kernel:
         *,
         activations_max: int = ACTIVATIONS_MAX,
         dedupe_s: float = REQUEST_DEDUPE_S,
+        poison: Callable[[View], Poison] = Poison,
     ) -> None:
         self.view = View(store)
         self.catalog = Catalog(activations_max)
@@ -69,26 +65,31 @@ class Kernel:
         self.requests = Requests(self.view, dedupe_s)
         self.counters: Counter[str] = Counter()
         self.held: dict[str, Exception] = {}
-        self.commands: dict[str, Callable[[HubCommand], Answer]] = {}
-        """What the hub itself can be asked, by name: changes the batch that fills, and answers."""
+        self.commands = Commands()
         self._entities = entities
         self._instances = instances
         self._now_us = now_us
         self._arrivals = store.epoch << 40  # the epoch is durable, so no number comes twice, and none goes back
         self.queue = RunQueue()
-        self.jobs = Jobs(self.view)
+        self.poison = poison(self.view)
+        self.jobs = Jobs(self.view, self.poison)
+        self.letters = Letters(self.view, self.arrival, self.deliver, self._kind)
+        self.commands.add("retry_dead_letter", self.letters.retry)
+        self.commands.add("drop_dead_letter", self.letters.drop)
+        self._parking = Parking(self.view, self.poison, self.letters, self._settlement)
         self.tombstones = Tombstones(self.view, self.arrival)
         self._recover()
 
     def _recover(self) -> None:
         """Everything durable that waits gets its turn (G9)."""
-        start = keys.MAIL
-        while rows := self.view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1):
-            address = keys.address_of(rows[0][0])
+        for address, lane in waiting_mail(self.view):
             self._wake(address, None)
-            if keys.mail_lane(rows[0][0]) == CONTROL_LANE:
+            if lane == CONTROL_LANE:
                 self.queue.urge(address)
-            start = keys.stop_of(keys.mailbox(address))
+        for address in self.poison.due:
+            self._wake(address, None)
+        for result in self.jobs.recover(self._now_us()):
+            self.job_done(*result)
 
     def succeed(self, other: Kernel) -> None:
         """Go on after a kernel of the same owner whose last batches were void: no arrival number comes twice (G4)."""
@@ -150,7 +151,7 @@ class Kernel:
         if token.startswith(REQUEST_TOKEN):
             self.requests.take(token[1:], digest, self._now_us())
         if not address:
-            self.reply(token, self._command(message))
+            self.reply(token, self.commands.run(message))
             return
         objection = self._instances.object_to(self.view, address, message)
         if objection is not None:
@@ -162,12 +163,6 @@ class Kernel:
             self._schedule(keys.timer(due_us, self.arrival()), Timer(address, encode_record(message)))
         if tell:
             self.reply(token, Answer())
-
-    def _command(self, message: Message) -> Answer:
-        command = self.commands.get(message.name) if isinstance(message, HubCommand) else None
-        if command is None or not isinstance(message, HubCommand):
-            return refuse(ValueError(f"the hub knows no command {message!r}"))
-        return command(message)
 
     def reply(self, token: str, answer: Answer) -> None:
         """Answer a client once the batch that fills is durable (G5)."""
@@ -188,7 +183,7 @@ class Kernel:
         due = self.timers.due(now_us, TIMER_BATCH_MAX)
         for key, timer in due:
             self.view.filling.delete(keys.TIMER, key)
-            self.deliver(timer.address, self._kind(timer.address).decode(timer.message))
+            self.deliver(timer.address, readable(timer.message, self._kind(timer.address).decode))
         return len(due)
 
     # Turns
@@ -206,7 +201,7 @@ class Kernel:
     def run_turn(self, address: str | None = None) -> str:
         """Give one of those that wait its turn, who waits longest if none is named; returns its address."""
         address = self.queue.take(address)
-        if address not in self.held:
+        if address not in self.held and not self.poison.must_wait(address):
             with self._holding(address):
                 activation = self._activate(address)
                 activation.runnable = False
@@ -217,11 +212,11 @@ class Kernel:
     def run_urgent(self) -> None:
         """Give an actor that has control mail one turn, and let everything else wait (G32)."""
         address = self.queue.take_urgent()
-        if address in self.held:
+        if address in self.held or self.poison.must_wait(address):
             return
         with self._holding(address):
             activation = self._activate(address)
-            if activation.pinned is not None:
+            if activation.pinned is not None or not self._parking.done(activation, self._apply):
                 return
             if not activation.kind.prepare(activation.actor) or self._turn(activation, 1) is not None:
                 if activation.mailbox.peek_control() is not None:
@@ -260,15 +255,17 @@ class Kernel:
     def _run(self, activation: Activation) -> None:
         kind, left = activation.kind, TURN_MESSAGES_MAX
         while left > 0:
-            if not kind.prepare(activation.actor):
+            if not self._parking.done(activation, self._apply) or not kind.prepare(activation.actor):
                 self._wake(activation.address, activation)
                 return
             turn = self._turn(activation, left)
+            if turn is None and activation.mailbox.unreadable:
+                continue
             if turn is None:
                 return
             taken, yields = turn
             left -= len(taken.mails) or left  # a turn without mail is one of its own
-            if yields or taken.full:
+            if yields or taken.full or activation.address in self.poison.careful:
                 break
         if activation.mailbox:
             self._wake(activation.address, activation)
@@ -291,12 +288,14 @@ class Kernel:
         return taken, self._settle(activation, taken, decision)
 
     def _settle(self, activation: Activation, taken: Any, decision: Any) -> bool:
-        now_us = self._now_us()
-        settlement = Settlement(activation.address, now_us, self.arrival)
+        settlement = self._settlement(activation.address)
         activation.kind.settle(activation.actor, taken, decision, settlement)
         self._apply(activation, settlement)
-        self.catalog.touch(activation, now_us)
+        self.catalog.touch(activation, settlement.now_us)
         return settlement.yields
+
+    def _settlement(self, address: str) -> Settlement:
+        return Settlement(address, self._now_us(), self.arrival)
 
     def _apply(self, activation: Activation, settlement: Settlement) -> None:
         cut = [(start, stop, self.tombstones.rows(start, stop)) for start, stop in settlement.cuts]  # reads come first
@@ -307,6 +306,7 @@ class Kernel:
         activation.batch = batch.number
         for key in settlement.consumed:
             batch.delete(box, key)
+        self.poison.settled(activation.address, settlement.consumed)
         for start, stop, rows in cut:
             self.tombstones.cut(start, stop, rows)
         for key, record, fresh in settlement.written:
@@ -379,6 +379,8 @@ class Kernel:
     def committed(self, batch: Batch) -> list[Output]:
         """The batch is durable: its outputs may leave."""
         self.view.durable(batch)
+        for address in self.poison.released():
+            self._wake(address, self.catalog.get(address))
         if not batch.dropped:
             return batch.outputs
         return [o for o in batch.outputs if type(o) is not StartJob or o.key not in batch.dropped]

@@ -14,6 +14,8 @@ REQUEST: Final = b"d"
 REQUEST_TIME: Final = b"e"
 TOMBSTONE: Final = b"x"
 LOCK: Final = b"l"
+POISON: Final = b"p"
+LETTER: Final = b"u"
 
 
 def actor(address: str) -> bytes:
@@ -44,7 +46,7 @@ def mail_arrival(key: bytes) -> tuple[int, int]:
 
 
 def address_of(key: bytes) -> str:
-    """Whose a row of the actor or the mail table is."""
+    """Whose a row of the actor, the mail or the job table is."""
     return key[1 : key.index(b"\0")].decode()
 
 
@@ -76,6 +78,16 @@ def request(request_id: str) -> bytes:
 def request_time(at_us: int, request_id: str) -> bytes:
     """A request id in the order of time, for forgetting the old ones."""
     return REQUEST_TIME + u64(at_us) + text(request_id)
+
+
+def poison(key: bytes) -> bytes:
+    """At how many unclean ends the message, job or actor under `key` was running."""
+    return POISON + key
+
+
+def letter(number: int) -> bytes:
+    """A dead letter."""
+    return LETTER + u64(number)
 
 
 def stop_of(prefix: bytes) -> bytes:

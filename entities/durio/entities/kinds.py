@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 
 from durio.entities.changes import View
+from durio.entities.errors import Poisoned
 from durio.entities.mailbox import Mail, Mailbox
 from durio.entities.messages import Answer, Message
 from durio.entities.settlement import Settlement
@@ -63,6 +64,14 @@ class ActorKind(Protocol):
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:
         """Why a client's message that comes from inside of this kind's work must not be taken in; None if it may."""
+        ...
+
+    def stop(self, actor: Any) -> None:
+        """A message of this actor is going to be parked: no code of it runs until `park` was called, nor in it."""
+        ...
+
+    def park(self, actor: Any, mail: Mail | None, error: Poisoned, settlement: Settlement) -> None:
+        """A message cannot be run (without one: the actor's code cannot): tell whoever waits. It is consumed."""
         ...
 
     def drop(self, actor: Any) -> None:

@@ -66,6 +66,13 @@ REQUEST_DEDUPE_S: Final = 24 * 3600.0
 REQUEST_ID_BYTES_MAX: Final = 200
 """Longest request id in UTF-8."""
 
+POISON_ENDS_MAX: Final = 3
+"""A message found running at so many unclean ends is parked (G6). Once may be chance, and twice a machine that was
+switched off; each further one is a crash of everything that the process does."""
+
+JOB_ENDS_MAX: Final = 10
+"""The same for an activity, which fails then (G24): it runs long, so many more ends find it without being its fault."""
+
 OPERATION_GRACE_S: Final = 5.0
 """How long running `async def` operations may go on when the hub closes, before they are cancelled (G10)."""
 

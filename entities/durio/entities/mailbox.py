@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-
-import msgspec
+from collections.abc import Callable, Iterator
 
 import durio.entities.keys as keys
-from durio.entities.changes import View
+from durio.entities.changes import Record, View
 from durio.entities.limits import MAILBOX_WINDOW_MAX
-from durio.entities.messages import CONTROL_LANE, Message
+from durio.entities.messages import CONTROL_LANE, UNDECODABLE, Message, Unreadable, encode_record
+from durio.storage import CorruptRecord
 
 Mail = tuple[bytes, Message]
 """An unread message and its key."""
@@ -23,7 +22,7 @@ class Mailbox:
     few are in memory; taking one from the window does not delete it: its turn does, in its own commit (G2, G4, G7).
     """
 
-    __slots__ = ("_control", "_cursor", "_decode", "_more", "_queue", "_view", "prefix")
+    __slots__ = ("_control", "_cursor", "_decode", "_more", "_queue", "_view", "prefix", "unreadable")
 
     def __init__(self, view: View, address: str, decode: Callable[[bytes], Message]) -> None:
         self.prefix = keys.mailbox(address)
@@ -32,15 +31,19 @@ class Mailbox:
         self._control: deque[Mail] = deque()
         self._queue: deque[Mail] = deque()
         self._more = False
+        self.unreadable: dict[bytes, Unreadable] = {}
+        """Messages that came up and cannot be decoded: they are to be parked (G6)."""
         self._cursor = self.prefix
         self.rewind()
 
     def __bool__(self) -> bool:
-        return bool(self._control or self._queue or self._more)
+        return bool(self._control or self._queue or self._more or self.unreadable)
 
     def push(self, key: bytes, message: Message) -> None:
         """A message was taken in; it lies behind all others of its lane."""
-        if keys.mail_lane(key) == CONTROL_LANE:
+        if isinstance(message, Unreadable):
+            self.unreadable[key] = message
+        elif keys.mail_lane(key) == CONTROL_LANE:
             self._control.append((key, message))
         elif self._more or len(self._queue) >= MAILBOX_WINDOW_MAX:
             self._more = True  # it is durable, or will be: the window comes to it
@@ -69,24 +72,54 @@ class Mailbox:
 
     def rewind(self) -> None:
         """Read again from the first message that is not deleted: held messages come up once more."""
+        self.unreadable = {}
         self._cursor = self.prefix + bytes((CONTROL_LANE + 1,))
         rows = self._rows(self.prefix, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)
         self._more = len(rows) == MAILBOX_WINDOW_MAX
         if self._more and rows[-1][0] < self._cursor:
             rows = self._rows(self.prefix, self._cursor, None)  # all of the control lane is always there
+        rows = self._readable(rows)
         self._control = deque(row for row in rows if row[0] < self._cursor)
         self._queue = deque(row for row in rows if row[0] >= self._cursor)
 
     def _refill(self) -> None:
         rows = self._rows(self._cursor, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)
-        self._queue.extend(rows)
+        self._queue.extend(self._readable(rows))
         self._more = len(rows) == MAILBOX_WINDOW_MAX
 
     def _rows(self, start: bytes, stop: bytes, limit: int | None) -> list[Mail]:
-        rows: list[Mail] = []
-        for key, row in self._view.scan(self.prefix, start, stop, limit):
-            message = self._decode(row) if isinstance(row, bytes) else row
-            if not isinstance(message, Message):
-                raise msgspec.ValidationError(f"{key!r} holds no message")
-            rows.append((key, message))
-        return rows
+        return [(key, self._message(row)) for key, row in self._view.scan(self.prefix, start, stop, limit)]
+
+    def _message(self, row: bytes | Record) -> Message:
+        if isinstance(row, Message):
+            return row
+        return readable(row if isinstance(row, bytes) else encode_record(row), self._decode)
+
+    def _readable(self, rows: list[Mail]) -> list[Mail]:
+        """Those that can be decoded; the others are kept apart."""
+        self.unreadable.update((key, message) for key, message in rows if isinstance(message, Unreadable))
+        return [mail for mail in rows if not isinstance(mail[1], Unreadable)] if self.unreadable else rows
+
+
+def readable(data: bytes, decode: Callable[[bytes], Message]) -> Message:
+    """A message of a row; what stands for it, if it cannot be decoded."""
+    try:
+        return decode(data)
+    except UNDECODABLE as error:
+        return Unreadable.of(data, error)
+
+
+def waiting_mail(view: View) -> Iterator[tuple[str, int]]:
+    """Who has unread mail, and the lane of the first message. A damaged row counts: its own actor is held for it."""
+    start = keys.MAIL
+    while True:
+        try:
+            rows = view.scan(keys.MAIL, start, keys.stop_of(keys.MAIL), 1)
+            if not rows:
+                return
+            key = rows[0][0]
+        except CorruptRecord as damaged:
+            key = damaged.key
+        address = keys.address_of(key)
+        yield address, keys.mail_lane(key)
+        start = keys.stop_of(keys.mailbox(address))

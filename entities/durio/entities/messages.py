@@ -11,6 +11,9 @@ from durio.entities.address import check_text
 from durio.entities.failures import Failure, refusal_of
 from durio.entities.limits import TAGS_MAX
 
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What bytes that are no message raise when they are decoded."""
+
 CONTROL_LANE: Final = 0
 """Looked at first when a turn starts: terminate, suspend, resume (G26). An entity's: from who holds its lock (G12)."""
 HEAD_LANE: Final = 1
@@ -138,6 +141,32 @@ class HubCommand(Message, frozen=True, kw_only=True, tag="hub", gc=False):
     subject: str = ""
 
 
+class JobCrashed(Message, frozen=True, kw_only=True, tag="crashed", gc=False):
+    """A job was running at so many unclean ends that it is not started again (G24)."""
+
+    execution: str
+    action: int
+    name: str
+    times: int
+
+
+class Unreadable(Message, frozen=True, kw_only=True, tag="unreadable", gc=False):
+    """Stands for a message that cannot be decoded: its bytes, why not, and who waits for it as far as that shows."""
+
+    raw: bytes
+    why: str
+    caller: Caller | None = None
+
+    @staticmethod
+    def of(raw: bytes, error: Exception) -> Unreadable:
+        """What stands for a row of a mailbox."""
+        try:
+            return msgspec.msgpack.decode(raw, type=Unreadable)  # it waited in a mailbox as one already
+        except UNDECODABLE:
+            at_us, reply, caller = _waiting_for(raw)
+            return Unreadable(at_us=at_us, reply=reply, raw=raw, why=str(error), caller=caller)
+
+
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Durable work that starts after its commit, at least once, and whose result comes back as a message (G24)."""
 
@@ -186,6 +215,20 @@ def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
         check_text(name, "the name of a tag")
         check_text(value, "the value of a tag")
     return dict(tags)
+
+
+def _waiting_for(raw: bytes) -> tuple[int, str, Caller | None]:
+    """The time, the reply token and the caller that a message of another shape holds, if it is one at all."""
+    try:
+        match msgspec.msgpack.decode(raw):
+            case ["op", int(at_us), str(reply), _, _, _, [str(address), str(execution), int(action)], *_]:
+                return at_us, reply, Caller(address, execution, action)
+            case [str(), int(at_us), str(reply), *_]:
+                return at_us, reply, None
+            case _:
+                return 0, "", None
+    except UNDECODABLE:
+        return 0, "", None
 
 
 encode_record: Final = msgspec.msgpack.Encoder().encode

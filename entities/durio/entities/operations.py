@@ -18,6 +18,7 @@ from durio.entities.groups import without_cancelled
 from durio.entities.kernel import Kernel
 from durio.entities.messages import Operation
 from durio.entities.waiters import Bell
+from durio.storage import Notes
 
 
 class Settles(Protocol):
@@ -46,7 +47,10 @@ class OperationRunner:
     while the kernel is replaced is not run twice (G10, G32).
     """
 
-    def __init__(self, kernel: Kernel, entities: EntityKind, env: Env, settles: Settles) -> None:
+    def __init__(
+        self, kernel: Kernel, entities: EntityKind, env: Env, settles: Settles, notes: Notes | None = None
+    ) -> None:
+        self._notes = notes or Notes()
         self._kernel = kernel
         self._entities = entities
         self._env = env
@@ -96,7 +100,11 @@ class OperationRunner:
                 return
             self._runs[address] = run
             actor, taken = found
-            outcome = await self._timed(actor, taken.work[0], self._entities.timeout_s(actor))
+            note = self._notes.begin(taken.mails[0][0])
+            try:
+                outcome = await self._timed(actor, taken.work[0], self._entities.timeout_s(actor))
+            finally:
+                self._notes.end(note)
             cancelled = self._interrupting or trio.current_effective_deadline() == -math.inf
             if cancelled and outcome.failure is not None:
                 return  # it was cancelled because the hub closes: it runs again at the next open (G10)

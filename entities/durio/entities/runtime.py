@@ -82,7 +82,7 @@ class Runtime:
         self._in_flight = False
         self._ahead_s = 0.0
         self._gathered_s = 0.0
-        self._operations = OperationRunner(self.kernel, entities, env, self)
+        self._operations = OperationRunner(self.kernel, entities, env, self, store.notes)
         self._stop = trio.Event()
         self._broken: BaseException | None = None
         self._nursery: trio.Nursery | None = None
@@ -287,6 +287,8 @@ class Runtime:
         self._step(self.kernel.collect, self._idle_us)
         self.intake.landed()
         self._landing.unpark_all()
+        if self.kernel.runnable:  # turns that waited for this commit (G6)
+            self._turns_bell.ring()
 
     def _start_over(self, error: NoSpace) -> None:
         """Whatever is not durable has not happened: who asked for it is refused, all else is offered again (G32)."""

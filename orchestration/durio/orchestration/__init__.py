@@ -4,9 +4,11 @@ from durio.orchestration.activities import ActivityContext
 from durio.orchestration.app import App
 from durio.orchestration.client import Client, PurgeHistoryResult, Started
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
+from durio.orchestration.dead_letters import DeadLetter
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.errors import (
     ActionRefused,
+    ActivityCrashed,
     ActivityTimeout,
     InstanceAlreadyExists,
     InstanceFinished,
@@ -35,10 +37,12 @@ from durio.orchestration.tasks import Task, TimerTask
 __all__ = [
     "ActionRefused",
     "ActivityContext",
+    "ActivityCrashed",
     "ActivityTimeout",
     "App",
     "Client",
     "CriticalSection",
+    "DeadLetter",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "EntityLock",

@@ -6,9 +6,9 @@ from typing import Final
 
 import attrs
 
-from durio.entities import Answer, Answered, LockAnswered, Mail, Message, StartInstance
+from durio.entities import Answer, Answered, JobCrashed, LockAnswered, Mail, Message, StartInstance, refusal_of
 from durio.entities import keys as entity_keys
-from durio.orchestration.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+from durio.orchestration.errors import ActivityCrashed, InstanceAlreadyExists, InstanceFinished, InstanceNotFound
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import (
     ActivityCompleted,
@@ -95,7 +95,7 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     """
     if isinstance(message, RaiseEvent):
         return EventRaised(message.name, message.input, *entity_keys.mail_arrival(key))
-    if not isinstance(message, ActivityDone | TimerDue | ChildDone | Answered | LockAnswered):
+    if not isinstance(message, ActivityDone | JobCrashed | TimerDue | ChildDone | Answered | LockAnswered):
         return None
     head = instance.head
     action = message.action
@@ -106,6 +106,8 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     closed.add(action)
     if isinstance(message, TimerDue):
         return TimerFired(action)
+    if isinstance(message, JobCrashed):
+        return ActivityFailed(action, refusal_of(ActivityCrashed(message.name, message.times)))
     failure = message.failure
     if isinstance(message, LockAnswered):
         return LockGranted(action) if failure is None else LockRefused(action, failure)

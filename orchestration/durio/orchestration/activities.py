@@ -6,6 +6,7 @@ import contextvars
 import logging
 import math
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
@@ -17,6 +18,7 @@ from durio.entities import Caller, Env, Failure, Job, Message, Payloads, without
 from durio.orchestration.errors import ActivityTimeout, NoActivity
 from durio.orchestration.messages import ActivityDone
 from durio.orchestration.registry import Activity, Registry
+from durio.storage import Notes
 
 logger = logging.getLogger("durio.orchestration")
 
@@ -79,10 +81,11 @@ class ActivityRunner:
     cancellation is abandoned and its slot is free; an activity whose code is missing waits for the next open.
     """
 
-    def __init__(self, registry: Registry, payloads: Payloads, env: Env) -> None:
+    def __init__(self, registry: Registry, payloads: Payloads, env: Env, notes: Notes | None = None) -> None:
         self._registry = registry
         self._payloads = payloads
         self._env = env
+        self._notes = notes or Notes()
         self._report: Report | None = None
         self._context = contextvars.Context()
         self._slots: dict[str, _Slots] = {}
@@ -163,18 +166,20 @@ class ActivityRunner:
         self._running[key] = (scope, context)
         try:
             with scope:
-                done = await self._contained(job, activity, context)
+                done = await self._contained(key, job, activity, context)
                 if done is not None and not scope.cancel_called:
                     assert self._report is not None, "report_to was called"
                     await self._report.job_done(key, job.address, done)
         finally:
             del self._running[key]
 
-    async def _contained(self, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone | None:
+    async def _contained(
+        self, key: bytes, job: Job, activity: Activity, context: ActivityContext
+    ) -> ActivityDone | None:
         """The result; None if the activity was cancelled, by us or because the hub closes."""
         done: ActivityDone | None = None
         try:
-            done = await self._timed(job, activity, context)
+            done = await self._timed(key, job, activity, context)
         except BaseException as error:
             if not without_cancelled(error):
                 raise
@@ -185,23 +190,23 @@ class ActivityRunner:
             return None  # it made an error of being cancelled, since the hub closes: it runs again at the next open
         return done
 
-    async def _timed(self, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone:
+    async def _timed(self, key: bytes, job: Job, activity: Activity, context: ActivityContext) -> ActivityDone:
         timeout_ms = job.timeout_ms
         if timeout_ms is None:
-            return await self._call(job, activity)
+            return await self._call(key, job, activity)
         with suppress(Exception), trio.move_on_after(timeout_ms / 1000):  # cleanup may raise when time is up
-            return await self._call(job, activity)
+            return await self._call(key, job, activity)
         context.cancelled = True
         failure = Failure.of(ActivityTimeout(job.name, timeout_ms / 1000))
         return self._done(job, None, failure)
 
-    async def _call(self, job: Job, activity: Activity) -> ActivityDone:
+    async def _call(self, key: bytes, job: Job, activity: Activity) -> ActivityDone:
         try:
             call = self._bind(job, activity)
             if activity.is_async:
-                value = await call()
+                value = await self._noted(key, call)
             else:
-                value = await self._env.run_blocking(call, trio.CapacityLimiter(1))
+                value = await self._env.run_blocking(partial(self._noted_in_thread, key, call), trio.CapacityLimiter(1))
             result = None
             if value is not None:
                 result = self._payloads.encode(value, f"result of activity {job.name!r}")
@@ -212,6 +217,21 @@ class ActivityRunner:
                 raise
             return self._done(job, None, Failure.of(error))
         return self._done(job, result, None)
+
+    async def _noted(self, key: bytes, call: Callable[[], Awaitable[Any]]) -> Any:
+        note = self._notes.begin(key)
+        try:
+            return await call()
+        finally:
+            self._notes.end(note)
+
+    def _noted_in_thread(self, key: bytes, call: Callable[[], Any]) -> Any:
+        """Runs in the thread: one that is abandoned is noted until it has ended."""
+        note = self._notes.begin(key)
+        try:
+            return call()
+        finally:
+            self._notes.end(note)
 
     def _bind(self, job: Job, activity: Activity) -> Any:
         if not activity.takes_input:

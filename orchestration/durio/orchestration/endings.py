@@ -12,7 +12,9 @@ from durio.orchestration.locking import release_locks
 from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
     FINAL,
+    GENERATIONS,
     HEAD,
+    HISTORY,
     ORIGIN,
     Head,
     Origin,
@@ -149,6 +151,20 @@ def begin_again(instance: Instance, end: End, new_execution: str, settlement: Se
     settlement.put(HEAD, instance.head)
     settlement.put(ORIGIN, instance.origin)
     _drop_code(instance)
+
+
+def clear(instance: Instance, settlement: Settlement) -> int:
+    """Remove what an earlier life left; returns the generation of the new one."""
+    head = instance.head
+    if head is None:
+        # Rows of a life that was purged may still have to be deleted: its generations never come again.
+        return settlement.arrival() % GENERATIONS
+    settlement.cut(HISTORY, history_suffix(head.generation + 1))
+    settlement.delete(FINAL)
+    forget_children(instance, settlement)
+    cancel_jobs(instance, settlement)
+    instance.open, instance.outcome = {}, None
+    return head.generation + 1
 
 
 def forget_children(instance: Instance, settlement: Settlement) -> None:

@@ -178,6 +178,20 @@ class ActivityTimeout(DurioError):
         return f"activity {self.name!r} took longer than {self.timeout_s} s and was cancelled"
 
 
+class ActivityCrashed(DurioError):
+    """The activity was running at so many unclean ends of the process that it is not started again, nor tried again:
+    each further attempt would end everything that the process does. The developer must repair it.
+    """
+
+    def __init__(self, name: str, times: int) -> None:
+        super().__init__(name, times)
+        self.name = name
+        self.times = times
+
+    def __str__(self) -> str:
+        return f"activity {self.name!r} was running at {self.times} unclean ends of the process; it is not run again"
+
+
 class NonRetriableError(DurioError):
     """Raise it (or a subclass) in an activity when trying again is of no use."""
 

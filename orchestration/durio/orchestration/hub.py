@@ -18,13 +18,22 @@ from durio.entities import (
     EntityKind,
     Env,
     Kernel,
+    Poison,
     Runtime,
     SystemEnv,
     caller_line,
+    count_unclean,
     holds_cancelled,
     single,
 )
-from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, INTAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, REQUEST_DEDUPE_S
+from durio.entities.limits import (
+    ACTIVATIONS_MAX,
+    IDLE_S,
+    INTAKE_BYTES_MAX,
+    PAYLOAD_BYTES_MAX,
+    POISON_ENDS_MAX,
+    REQUEST_DEDUPE_S,
+)
 from durio.orchestration.activities import ActivityRunner
 from durio.orchestration.app import App
 from durio.orchestration.asking import INSTEAD
@@ -66,6 +75,7 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
     dedupe_s: float
     payload_bytes_max: int
     intake_bytes_max: int
+    poison_max: int
     _nurseries: AbstractAsyncContextManager[trio.Nursery] | None = None
     _runtime: Runtime | None = None
 
@@ -80,21 +90,29 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         if guard is not None:
             raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
         directory = HubDirectory(app.registry, env)
-        entities = EntityKind(app.registry.entities, payloads, directory)
-        instances = InstanceKind(app.registry, payloads, directory, hold_on_nondeterminism=self.hold_on_nondeterminism)
-        activities = ActivityRunner(app.registry, payloads, env)
         store = self.open_store()
         env.begin(store.epoch)
-        make_kernel = partial(
-            Kernel,
-            store,
-            entities,
-            instances,
-            env.now_us,
-            activations_max=self.activations_max,
-            dedupe_s=self.dedupe_s,
+        entities = EntityKind(app.registry.entities, payloads, directory, store.notes)
+        instances = InstanceKind(
+            app.registry,
+            payloads,
+            directory,
+            hold_on_nondeterminism=self.hold_on_nondeterminism,
+            notes=store.notes,
         )
+        activities = ActivityRunner(app.registry, payloads, env, store.notes)
         try:
+            poison = partial(Poison, careful=count_unclean(store, env.now_us()), ends_max=self.poison_max)
+            make_kernel = partial(
+                Kernel,
+                store,
+                entities,
+                instances,
+                env.now_us,
+                activations_max=self.activations_max,
+                dedupe_s=self.dedupe_s,
+                poison=poison,
+            )
             self._runtime = Runtime(
                 store,
                 make_kernel,
@@ -138,6 +156,7 @@ def open_hub(
     dedupe_s: float = REQUEST_DEDUPE_S,
     payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     intake_bytes_max: int = INTAKE_BYTES_MAX,
+    poison_max: int = POISON_ENDS_MAX,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
 
@@ -147,6 +166,8 @@ def open_hub(
     request ids and their answers are remembered. `payload_bytes_max`: what is larger, encoded, is refused at the call
     with `PayloadTooLarge`; what lies in the hub already is read however large it is.
     `intake_bytes_max`: how much may be taken in and not be durable yet; who sends more than that waits.
+    `poison_max`: a message that was running when the process died is parked as a dead letter after so many times (an
+    activity fails after ten).
 
     Leaving the block closes the hub: running activities are cancelled and run again at the next open. Entering
     it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
@@ -180,4 +201,5 @@ def open_hub(
         dedupe_s,
         payload_bytes_max,
         intake_bytes_max,
+        poison_max,
     )

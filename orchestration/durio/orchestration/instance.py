@@ -88,6 +88,8 @@ class Instance:
     """Whether `open` is known: the history was read, or there was none."""
     stuck: bool = False
     """Whether the code did not fit the history, and the instance waits for code that does (G20)."""
+    stopped: bool = False
+    """Whether a message is going to be parked: no code runs until that is done (G6)."""
     warned: bool = False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from durio.entities import (
     Answer,
@@ -14,6 +14,7 @@ from durio.entities import (
     Message,
     Operation,
     Payloads,
+    Poisoned,
     Settlement,
     StartInstance,
     Taken,
@@ -26,10 +27,20 @@ from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
-from durio.orchestration.messages import ContinueAsNew, RaiseEvent, StartDue, Terminate, TimerDue, message_decoder
+from durio.orchestration.messages import (
+    ChildDone,
+    ContinueAsNew,
+    RaiseEvent,
+    StartDue,
+    Terminate,
+    TimerDue,
+    message_decoder,
+)
 from durio.orchestration.needing import objection
+from durio.orchestration.parking import park
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.settling import Settling
+from durio.storage import Notes
 
 logger = logging.getLogger("durio.orchestration")
 
@@ -43,8 +54,15 @@ class InstanceKind:
     """
 
     def __init__(
-        self, registry: Registry, payloads: Payloads, directory: Directory, *, hold_on_nondeterminism: bool = False
+        self,
+        registry: Registry,
+        payloads: Payloads,
+        directory: Directory,
+        *,
+        hold_on_nondeterminism: bool = False,
+        notes: Notes | None = None,
     ) -> None:
+        self._notes = notes or Notes()
         self._registry = registry
         self._payloads = payloads
         self._directory = directory
@@ -64,15 +82,19 @@ class InstanceKind:
 
     def prepare(self, actor: Instance) -> bool:
         if actor.preparing is None:
-            if actor.complete and (actor.execution is not None or not actor.alive or actor.holding):
+            if actor.complete and (actor.execution is not None or not actor.alive or actor.holding or actor.stopped):
                 return True
             if actor.head is None or actor.head.chunks == 0:
                 return True
             actor.preparing = self._prepare(actor)
         deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
-        for _ in actor.preparing:
-            if time.perf_counter() > deadline:
-                return False
+        self._notes.note(entity_keys.actor(actor.address))
+        try:
+            for _ in actor.preparing:
+                if time.perf_counter() > deadline:
+                    return False
+        finally:
+            self._notes.rest()
         actor.preparing = None
         return True
 
@@ -95,8 +117,9 @@ class InstanceKind:
         return self._take_running(actor, mailbox, messages_max)
 
     def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
-        work = taken.work
+        work, note = taken.work, self._notes.note
         head = actor.head
+        note(taken.mails[0][0] if taken.mails else entity_keys.actor(actor.address))  # ends run cleanup code, too
         if work.mode == "end":
             assert actor.execution is not None, "a replay failed"
             logger.error("%s fails: %s", actor.address, actor.execution.recorder.broken)
@@ -109,7 +132,7 @@ class InstanceKind:
         execution = work.execution or actor.execution
         assert execution is not None, "prepared"
         started = time.perf_counter()
-        decision = _run(execution, work)
+        decision = _run(execution, taken, note)
         if decision.end is not None and decision.end.status == "ContinuedAsNew":
             work.next_execution = self._directory.new_id()
         if decision.end is not None and decision.end.failure is not None:
@@ -124,28 +147,40 @@ class InstanceKind:
 
     def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         self._settling.settle(actor, taken, decision, settlement)
+        self._notes.rest()
+
+    def stop(self, actor: Instance) -> None:
+        actor.stopped = True
+
+    def park(self, actor: Instance, mail: Mail | None, error: Poisoned, settlement: Settlement) -> None:
+        if mail is not None and isinstance(mail[1], ChildDone):
+            self._settling.child_done(actor, mail[1], settlement)
+        park(actor, mail, error, settlement, self._directory.new_id)
+        actor.stopped = False
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:
         behalf = message.behalf if isinstance(message, Operation) else None
         return None if behalf is None else objection(view, address, behalf, self._decoders)
 
     def drop(self, actor: Instance) -> None:
+        self._notes.note(entity_keys.actor(actor.address))  # cleanup code
         if actor.preparing is not None:
             actor.preparing.close()
         if actor.execution is not None:
             actor.execution.drop()
+        self._notes.rest()
 
     def _prepare(self, actor: Instance) -> Generator[None, None, None]:
         """Read the history, and replay it unless the instance holds its mail."""
         actor.open.clear()
         events: list[HistoryEvent] = []
         for part in read_history(actor, self._decoders):
-            if not actor.holding:
+            if not actor.holding and not actor.stopped:
                 events.extend(part)
             yield
         actor.complete = True
         behaviour = actor.behaviour
-        if actor.holding or behaviour is None or actor.head is None:
+        if actor.holding or actor.stopped or behaviour is None or actor.head is None:
             return
         execution = self._execution(actor, behaviour)
         try:
@@ -284,10 +319,12 @@ def _events_of(message: StartInstance, mail: Mail) -> list[EventRaised]:
     return [EventRaised(name, data, arrival, n) for n, (name, data) in enumerate(message.events, 1)]
 
 
-def _run(execution: Execution, work: Work) -> Decision:
+def _run(execution: Execution, taken: Taken[Work], note: Callable[[bytes], None]) -> Decision:
+    work = taken.work
     execution.clock_us = work.clock_us
     decision = Decision([], 0)
     for index, entry in enumerate(work.entries):
+        note(taken.mails[work.mail_of[index]][0])
         execution.feed(entry)
         actions = execution.recorder.actions
         if actions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from durio.entities.failures import Failure
-from durio.entities.messages import Answered, LockAnswered, Message, StartInstance
+from durio.entities.messages import Answered, JobCrashed, LockAnswered, Message, StartInstance
 
 
 class ActivityDone(Message, frozen=True, kw_only=True, tag="done", gc=False):
@@ -85,6 +85,7 @@ InstanceMessage = (
     | Answered
     | LockAnswered
     | ActivityDone
+    | JobCrashed
     | TimerDue
     | ChildDone
     | RaiseEvent

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from durio.entities import (
+    DeadLetterNotFound,
+    DeadLetterUnreadable,
     DurioError,
     Failure,
     InvalidAddress,
@@ -14,6 +16,7 @@ from durio.entities import (
     NotRegistered,
     PayloadError,
     PayloadTooLarge,
+    Poisoned,
     RequestExpired,
     RequestIdReused,
     type_name,
@@ -41,6 +44,9 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
             NotRegistered,
             PayloadError,
             PayloadTooLarge,
+            Poisoned,
+            DeadLetterNotFound,
+            DeadLetterUnreadable,
             RequestExpired,
             RequestIdReused,
             InstanceAlreadyExists,

@@ -16,7 +16,14 @@ from durio.orchestration.acceptance import (
     taken_id,
 )
 from durio.orchestration.decision import Decision
-from durio.orchestration.endings import begin_again, cancel_jobs, change, finish, forget_children, terminate, write_turn
+from durio.orchestration.endings import (
+    begin_again,
+    change,
+    clear,
+    finish,
+    terminate,
+    write_turn,
+)
 from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
@@ -25,16 +32,12 @@ from durio.orchestration.messages import ChildDone, Purge, RaiseEvent, Resume, S
 from durio.orchestration.needing import note_needs, refuse_cycles
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
-    FINAL,
-    GENERATIONS,
     HEAD,
-    HISTORY,
     ORIGIN,
     Child,
     Head,
     Origin,
     child_suffix,
-    history_suffix,
 )
 
 
@@ -78,7 +81,7 @@ class Settling:
             if message.reply:
                 settlement.answer(message.reply, ACCEPTED)
             elif isinstance(message, ChildDone):
-                self._child_done(instance, message, settlement)
+                self.child_done(instance, message, settlement)
             elif isinstance(message, LockAnswered):
                 take_answer(instance, message, settlement)
                 got_lock = True
@@ -140,7 +143,8 @@ class Settling:
         else:
             finish(instance, events, end, settlement)
 
-    def _child_done(self, instance: Instance, message: ChildDone, settlement: Settlement) -> None:
+    def child_done(self, instance: Instance, message: ChildDone, settlement: Settlement) -> None:
+        """A child ended: it is not one of this life any more."""
         child = Child(message.instance, message.execution, message.action)
         if child in instance.children:
             instance.children.discard(child)
@@ -193,7 +197,7 @@ class Settling:
         decision: Decision | None,
         settlement: Settlement,
     ) -> None:
-        generation = self._clear(instance, settlement)
+        generation = clear(instance, settlement)
         now_us, life = settlement.now_us, work.execution_id
         status = "Pending" if decision is None else "Running"
         instance.head = Head(life, life, generation, 0, status, False, now_us, now_us, work.clock_us)
@@ -231,19 +235,6 @@ class Settling:
                 settlement.put_back((entry.arrival, entry.sub), event)
             else:
                 settlement.count("events dropped: the instance ended before it took them")
-
-    def _clear(self, instance: Instance, settlement: Settlement) -> int:
-        """Remove what an earlier life left; returns the generation of the new one."""
-        head = instance.head
-        if head is None:
-            # Rows of a life that was purged may still have to be deleted: its generations never come again.
-            return settlement.arrival() % GENERATIONS
-        settlement.cut(HISTORY, history_suffix(head.generation + 1))
-        settlement.delete(FINAL)
-        forget_children(instance, settlement)
-        cancel_jobs(instance, settlement)
-        instance.open, instance.outcome = {}, None
-        return head.generation + 1
 
     def _hold_events(self, key: bytes, message: StartInstance, settlement: Settlement) -> None:
         """Events that came with a start for an instance that cannot take them now wait at their place."""
@@ -292,7 +283,7 @@ class Settling:
             status = "Suspended" if head.suspended else head.status
             settlement.answer(message.reply, refuse(InstanceNotFinished(instance.address, status)))
             return
-        self._clear(instance, settlement)
+        clear(instance, settlement)
         settlement.delete(HEAD)
         settlement.delete(ORIGIN)
         instance.head = instance.origin = None
@@ -312,7 +303,7 @@ class Settling:
         key, message = mail
         settlement.consume(key)
         if isinstance(message, ChildDone):
-            self._child_done(instance, message, settlement)
+            self.child_done(instance, message, settlement)
         if message.reply:
             settlement.answer(message.reply, refuse(absent(instance)))
         elif isinstance(message, RaiseEvent):

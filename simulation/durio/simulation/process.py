@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import attrs
 import trio
 
-from durio.entities import EntityKind, Kernel, Message, Operation, keys
+from durio.entities import EntityKind, Kernel, Message, Operation, Poison, count_unclean, keys
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import Outcome
 from durio.entities.kernel import REQUEST_TOKEN
@@ -98,8 +99,8 @@ class Process:
         self._forgot_us = around.clock.wall_us
         app, parts = around.app, around.parts
         directory = HubDirectory(app.registry, self.env)
-        entities = parts.entities(app.registry.entities, app.payloads, directory)
-        instances = parts.instances(app.registry, app.payloads, directory)
+        entities = parts.entities(app.registry.entities, app.payloads, directory, notes=store.notes)
+        instances = parts.instances(app.registry, app.payloads, directory, notes=store.notes)
         self.entities = entities
         self.kernel = parts.kernel(
             store,
@@ -108,10 +109,11 @@ class Process:
             self.env.now_us,
             activations_max=0 if around.evict else ACTIVATIONS_MAX,
             dedupe_s=around.dedupe_s,
+            poison=partial(Poison, careful=parts.count_unclean(store, self.env.now_us())),
         )
-        self.activities = parts.activities(app.registry, app.payloads, self.env)
+        self.activities = parts.activities(app.registry, app.payloads, self.env, notes=store.notes)
         self.activities.report_to(self)
-        self.operations = OperationRunner(self.kernel, entities, self.env, self)
+        self.operations = OperationRunner(self.kernel, entities, self.env, self, store.notes)
 
     # What comes in
 
@@ -247,6 +249,7 @@ class Process:
         """The process dies: nothing that was not durable has happened, and no cleanup code runs."""
         self.dead = True
         self._around.log.lost()
+        self.store.notes.abandon()
         self.completions.clear()
         self.store.close()
 
@@ -273,6 +276,7 @@ class Parts:
     instances: Callable[..., InstanceKind] = InstanceKind
     activities: Callable[..., ActivityRunner] = ActivityRunner
     process: Callable[..., Process] = Process
+    count_unclean: Callable[[Store, int], frozenset[str]] = count_unclean
 
 
 def _shown(message: Message) -> str:

@@ -7,7 +7,19 @@ from typing import Any
 
 import msgspec
 
-from durio.entities import ActorKind, Answer, Mailbox, Message, Operation, Settlement, Taken, View, is_entity
+from durio.entities import (
+    ActorKind,
+    Answer,
+    Mail,
+    Mailbox,
+    Message,
+    Operation,
+    Poisoned,
+    Settlement,
+    Taken,
+    View,
+    is_entity,
+)
 from durio.entities.changes import Reply
 from durio.entities.entity import Outcome
 from durio.entities.messages import EntityMessage
@@ -65,6 +77,14 @@ class Watched:
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:
         return self._kind.object_to(view, address, message)
+
+    def stop(self, actor: Any) -> None:
+        self._kind.stop(actor)
+
+    def park(self, actor: Any, mail: Mail | None, error: Poisoned, settlement: Settlement) -> None:
+        self._kind.park(actor, mail, error, settlement)
+        self._log.taken(self._batch(), len(self._trace.steps), settlement.address, [] if mail is None else [mail])
+        self._trace.note(f"parked: {error}")
 
     def drop(self, actor: Any) -> None:
         self._kind.drop(actor)

@@ -32,6 +32,7 @@ from durio.storage.keys import after, from_text, from_u32, from_u64, text, u32, 
 from durio.storage.limits import FORMAT_VERSION, KEY_BYTES_MAX
 from durio.storage.lock import OwnerLock
 from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
+from durio.storage.notes import Found, Notes
 from durio.storage.reader import HubReader
 from durio.storage.report import Finding, Report
 from durio.storage.store import LmdbStore
@@ -48,6 +49,7 @@ __all__ = [
     "Fenced",
     "Finding",
     "FormatMismatch",
+    "Found",
     "HubBroken",
     "HubClosed",
     "HubDamaged",
@@ -63,6 +65,7 @@ __all__ = [
     "NetworkFileSystem",
     "NoSpace",
     "NotAHub",
+    "Notes",
     "OwnerLock",
     "Reads",
     "Report",

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from durio.storage.notes import Notes
 from durio.storage.writes import WriteSet
 
 
@@ -48,6 +49,11 @@ class Store(Reads, Protocol):
     @property
     def last_commit(self) -> int:
         """Number of the last commit this handle knows to be durable; 0 in a new hub."""
+        ...
+
+    @property
+    def notes(self) -> Notes:
+        """What user code is running: survives the process, not the machine. `close` clears them."""
         ...
 
     def commit(self, writes: WriteSet) -> int:

@@ -4,6 +4,7 @@
 - `<hub>/owner.lock` is locked by the owner and holds its pid
 - `<hub>/closed.json` says how its last owner closed it; an open or killed one has none
 - `<hub>/ballast` keeps some room back for a full disk; it holds no data
+- `<hub>/running` holds notes of what user code the owner runs; a clean end clears them
 - `<hub>/0/` is partition 0: data.mdb and lock.mdb of LMDB
 - `<hub>/inbox/` is what clients in other processes write to, `<hub>/inbox.lock` whose turn it is
 - `<hub>/bell` wakes the owner, `<hub>/sessions/` holds a bell for each of those clients; both hold no data
@@ -25,6 +26,7 @@ _MARKER_TEMPORARY: Final = "durio.json.tmp"
 _OWNER_LOCK: Final = "owner.lock"
 _BALLAST: Final = "ballast"
 _CLOSED: Final = "closed.json"
+_RUNNING: Final = "running"
 _PARTITION: Final = "0"
 _PRODUCT: Final = "durio"
 _MAKING: Final = "making"
@@ -90,6 +92,11 @@ class HubFolder:
     def sessions(self) -> str:
         """Path of the folder with the bells of clients."""
         return os.path.join(self.path, "sessions")
+
+    @property
+    def running(self) -> str:
+        """Path of the file with the notes of what is running."""
+        return os.path.join(self.path, _RUNNING)
 
     @property
     def exists(self) -> bool:

@@ -33,6 +33,9 @@ More would only be taken from the user."""
 FINDINGS_MAX: Final = 100
 """Findings that a check names; the others it counts: who has a hundred restores a backup."""
 
+NOTES_MAX: Final = 1022
+"""What may be noted as running beside the loop: 520 bytes each, so the file has half a MiB. More is not noted."""
+
 MARKER_BYTES_MAX: Final = 64 * 1024
 """Read of durio.json at most: it holds two fields; a longer file is not ours."""
 

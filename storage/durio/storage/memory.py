@@ -2,13 +2,16 @@
 
 import threading
 from bisect import bisect_left
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from durio.storage.codec import unseal
 from durio.storage.errors import Fenced, HubClosed
 from durio.storage.keys import FIRST_KEY
 from durio.storage.meta import Meta
+from durio.storage.notes import Notes
 from durio.storage.writes import WriteSet
+
+_NOTES_BYTES: Final = 64 * 520  # there may be thousands of disks
 
 When: TypeAlias = Literal["before", "after"]
 """Whether a simulated crash comes before or after its commit became durable."""
@@ -35,6 +38,7 @@ class MemoryDisk:
     The fault model, which is a contract:
 
     - A commit is atomic: there is no torn write set, and no reader sees half of one.
+    - Notes of what is running stay as they were at the crash.
     - A commit that returned is durable; nothing is ever lost or changed behind it.
     - A crash happens at a commit, never between commits: "before" leaves the disk as it was, "after" leaves
       the whole commit on it; in both cases the owner gets `SimulatedCrash` instead of an answer.
@@ -54,6 +58,7 @@ class MemoryDisk:
         self._keys: list[bytes] = []
         self._crash_in = 0
         self._crash_when: When = "before"
+        self.running = bytearray(_NOTES_BYTES)
 
     def crash_at(self, commit: int, when: When) -> None:
         """Crash the owner that makes the `commit`-th commit from now on (1 = the next); openings do not
@@ -133,6 +138,7 @@ class MemoryStore:
         self._closed = False
         self._epoch = disk.take_over()
         self._last_commit = disk.meta.commit
+        self._notes = Notes(disk.running)
 
     def __repr__(self) -> str:
         return f"<MemoryStore {self.path!r} epoch={self._epoch} last_commit={self._last_commit}>"
@@ -146,6 +152,11 @@ class MemoryStore:
     def last_commit(self) -> int:
         """Number of the last commit this handle knows to be durable."""
         return self._last_commit
+
+    @property
+    def notes(self) -> Notes:
+        """What user code is running, on the disk."""
+        return self._notes
 
     @property
     def path(self) -> str:
@@ -178,6 +189,7 @@ class MemoryStore:
             self._last_commit = self._disk.apply(self._epoch, puts, deletes)
         except SimulatedCrash as crash:
             self._crash = SimulatedCrash(crash.commit, crash.when)
+            self._notes.abandon()
             raise
         return self._last_commit
 
@@ -204,6 +216,9 @@ class MemoryStore:
     def close(self) -> None:
         """Refuse everything from now on. May be called again."""
         self._closed = True
+        if self._crash is None and self._disk.meta.epoch == self._epoch:
+            self._notes.close()
+        self._notes.abandon()
 
     def _check(self) -> None:
         if self._crash is not None:

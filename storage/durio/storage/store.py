@@ -31,6 +31,7 @@ from durio.storage.limits import BALLAST_BYTES, ROOM_BYTES_MIN
 from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
+from durio.storage.notes import Notes
 from durio.storage.reading import read_row, read_rows
 from durio.storage.shared import Lease
 from durio.storage.verify import check_data, missing_data
@@ -50,7 +51,9 @@ class LmdbStore:
     - No read transaction outlives the call that opened it.
     """
 
-    def __init__(self, lease: Lease, lock: OwnerLock, folder: HubFolder, meta: Meta, ballast: Ballast) -> None:
+    def __init__(
+        self, lease: Lease, lock: OwnerLock, folder: HubFolder, meta: Meta, ballast: Ballast, notes: Notes
+    ) -> None:
         """Use `open`. `meta` is what this owner committed as its epoch."""
         self._lease = lease
         self._env = lease.env
@@ -59,6 +62,7 @@ class LmdbStore:
         self._path = folder.path
         self._identity = folder.data_identity()
         self._ballast = ballast
+        self._notes = notes
         self._meta = meta
         self._meta_record = meta.record()
         self._pid = os.getpid()
@@ -99,9 +103,10 @@ class LmdbStore:
                     if not ballast.release():
                         raise
                     meta = _start_epoch(env, folder)
+                notes = _notes_in(folder.running)
                 ballast.make()
                 undo.pop_all()
-                return cls(lease, lock, folder, meta, ballast)
+                return cls(lease, lock, folder, meta, ballast, notes)
         except OSError as error:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpace(folder.path) from error
@@ -128,6 +133,11 @@ class LmdbStore:
     def last_commit(self) -> int:
         """Number of the last commit this handle knows to be durable; 0 in a new hub."""
         return self._meta.commit
+
+    @property
+    def notes(self) -> Notes:
+        """What user code is running, in the file `running` of the folder."""
+        return self._notes
 
     @property
     def path(self) -> str:
@@ -234,6 +244,7 @@ class LmdbStore:
             if self._closed:
                 return
             self._closed = True
+            self._notes.close()
             try:
                 self._lease.close()
                 self._mark_closing()
@@ -312,6 +323,16 @@ def _refuse_damaged(folder: HubFolder) -> None:
         if not report.ok:
             raise HubDamaged(folder.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
     mark.remove()
+
+
+def _notes_in(path: str) -> Notes:
+    """The notes in a file. An owner that comes to make room on a full disk works without."""
+    try:
+        return Notes.in_file(path)
+    except OSError as error:
+        if error.errno in NO_SPACE_CODES:
+            return Notes()
+        raise
 
 
 def _start_epoch(env: lmdb.Environment, folder: HubFolder) -> Meta:

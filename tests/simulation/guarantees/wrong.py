@@ -25,6 +25,7 @@ from durio.orchestration.kind import InstanceKind
 from durio.orchestration.messages import ActivityDone, RaiseEvent, Terminate
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.settling import Settling
+from durio.storage import Notes
 from tests.simulation.guarantees.checked import CheckedEntities, CheckedKernel
 
 # Actors
@@ -320,9 +321,11 @@ class _OneId:
         return "always-the-same"
 
 
-def same_executions(registry: Registry, payloads: Payloads, directory: Directory) -> InstanceKind:
+def same_executions(
+    registry: Registry, payloads: Payloads, directory: Directory, *, notes: Notes | None = None
+) -> InstanceKind:
     """All executions have one id (G29)."""
-    return InstanceKind(registry, payloads, _OneId(directory))
+    return InstanceKind(registry, payloads, _OneId(directory), notes=notes)
 
 
 class ForgetfulLoads(InstanceKind):
