@@ -76,7 +76,6 @@ FILES: dict[str, tuple[str, ...]] = {
         "timers",
         "tombstones",
         "runqueue",
-        "jobs",
         "catalog",
         "parking",
         "kernel",
