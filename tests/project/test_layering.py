@@ -127,6 +127,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "dead_letters",
         "status",
         "client",
+        "checker",
+        "verifying",
         "hub",
     ),
     "hosting": (),

@@ -33,6 +33,7 @@ from durio.orchestration.retries import RetryOptions
 from durio.orchestration.sections import CriticalSection
 from durio.orchestration.status import DurableOrchestrationStatus
 from durio.orchestration.tasks import Task, TimerTask
+from durio.orchestration.verifying import verify
 
 __all__ = [
     "ActionRefused",
@@ -73,4 +74,5 @@ __all__ = [
     "TurnTooLong",
     "open_hub",
     "replay_histories",
+    "verify",
 ]
