@@ -42,8 +42,8 @@ def test_the_first_answer_stays() -> None:
     requests, _ = table()
     assert requests.check("a", b"1", NOW_US) is None
     requests.take("a", b"1", NOW_US)
-    requests.answer("a", Answer(value=b"1"))
-    requests.answer("a", Answer(value=b"2"))
+    requests.answer("a", Answer(value=b"1"), NOW_US)
+    requests.answer("a", Answer(value=b"2"), NOW_US)
     known = requests.check("a", b"1", NOW_US)
     assert known is not None
     assert known.answer == Answer(value=b"1")

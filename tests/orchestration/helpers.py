@@ -25,8 +25,8 @@ from durio.entities import (
 from durio.entities import keys as entity_keys
 from durio.entities.changes import Reply, StartJob
 from durio.orchestration import App, Client, DurableOrchestrationStatus, open_hub
+from durio.orchestration.directory import HubDirectory
 from durio.orchestration.history import HistoryEvent, Woke
-from durio.orchestration.hub import HubDirectory
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.kind import InstanceKind
 from durio.orchestration.messages import ActivityDone, RaiseEvent, Terminate

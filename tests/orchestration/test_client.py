@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
-from durio.entities import EntityContext, EntityId, VirtualEnv
+from durio.entities import EntityContext, EntityId
 from durio.orchestration import (
     App,
     Client,
@@ -18,10 +17,10 @@ from durio.orchestration import (
     OrchestrationContext,
     OrchestrationRuntimeStatus,
     Started,
-    open_hub,
 )
 from durio.storage import HubClosed
-from tests.orchestration.helpers import finished, hub, output
+from tests.orchestration.helpers import finished, output
+from tests.orchestration.links import Opened
 
 app = App()
 clients: list[Client] = []
@@ -63,17 +62,17 @@ async def lets_ask(ctx: OrchestrationContext) -> list[Any]:
     return await ctx.call_activity(asks)
 
 
-async def test_asks_are_allowed_inside_activities(tmp_path: Path, autojump_clock: object) -> None:
+async def test_asks_are_allowed_inside_activities(tmp_path: Path, opened: Opened) -> None:
     """G13: an activity may use the client, asks included."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         clients.append(client)
         await client.start_new(lets_ask, "x")
         assert await output(client, "x") == [5, 3, True]
 
 
-async def test_the_next_read_shows_what_an_ask_did(tmp_path: Path, autojump_clock: object) -> None:
+async def test_the_next_read_shows_what_an_ask_did(tmp_path: Path, opened: Opened) -> None:
     """G13, G14: when an ask returns its turn is durable, and a start has run its first step."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         started = await client.start_new(waits, client_input={"a": 1})
         status = await client.get_status(started)
         assert (status.runtime_status, status.custom_status, status.input_) == ("Running", "began", {"a": 1})
@@ -85,9 +84,9 @@ async def test_the_next_read_shows_what_an_ask_did(tmp_path: Path, autojump_cloc
         assert str(started) == started.instance_id
 
 
-async def test_a_cancelled_call_is_not_retracted(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_cancelled_call_is_not_retracted(tmp_path: Path, opened: Opened) -> None:
     """G13: cancelling a call never takes its message back."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         for call in (
             lambda: client.start_new(waits, "x"),
             lambda: client.raise_event("x", "go", 7),
@@ -101,9 +100,9 @@ async def test_a_cancelled_call_is_not_retracted(tmp_path: Path, autojump_clock:
         assert await output(client, "x") == 7
 
 
-async def test_reads_show_the_last_commit(tmp_path: Path, autojump_clock: object) -> None:
+async def test_reads_show_the_last_commit(tmp_path: Path, opened: Opened) -> None:
     """G14: while a start is not durable a read shows nothing of it, and then all of it."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         seen: list[bool] = []
 
         async def start() -> None:
@@ -116,9 +115,9 @@ async def test_reads_show_the_last_commit(tmp_path: Path, autojump_clock: object
         assert seen == [False, True]
 
 
-async def test_the_status_of_nobody_is_falsy(tmp_path: Path, autojump_clock: object) -> None:
+async def test_the_status_of_nobody_is_falsy(tmp_path: Path, opened: Opened) -> None:
     """G14: an unknown instance has a status without content; waiting for one is an error."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         status = await client.get_status("nobody")
         assert not status
         assert (status.instance_id, status.runtime_status, status.created_time) == ("nobody", None, None)
@@ -126,9 +125,9 @@ async def test_the_status_of_nobody_is_falsy(tmp_path: Path, autojump_clock: obj
             await client.wait_for_completion("nobody")
 
 
-async def test_waiting_binds_to_the_life_that_goes_on(tmp_path: Path, autojump_clock: object) -> None:
+async def test_waiting_binds_to_the_life_that_goes_on(tmp_path: Path, opened: Opened) -> None:
     """G17: `wait_for_completion` gives the end of the life that was there, also when a new one began at once."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         ends: list[Any] = []
 
         async def watch() -> None:
@@ -138,7 +137,7 @@ async def test_waiting_binds_to_the_life_that_goes_on(tmp_path: Path, autojump_c
             await client.start_new(waits, "x", if_running="replace")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watch)
-                await wait_all_tasks_blocked()
+                await opened.settle()
                 if number == 1:
                     await client.start_new(waits, "x", if_running="replace", events=[("go", "of the next life")])
                 else:
@@ -146,23 +145,23 @@ async def test_waiting_binds_to_the_life_that_goes_on(tmp_path: Path, autojump_c
         assert ends == [0, "replaced", 2]
 
 
-async def test_waiting_for_a_finished_life_returns_at_once(tmp_path: Path, autojump_clock: object) -> None:
+async def test_waiting_for_a_finished_life_returns_at_once(tmp_path: Path, opened: Opened) -> None:
     """G17: the end of a life can be asked for again, also after a restart."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         await client.start_new(waits, "x", events=[("go", [1])])
         assert await output(client, "x") == [1]
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         assert await output(client, "x") == [1]
 
 
-async def test_an_answer_of_an_earlier_process_reaches_nobody(tmp_path: Path, autojump_clock: object) -> None:
+async def test_an_answer_of_an_earlier_process_reaches_nobody(tmp_path: Path, opened: Opened) -> None:
     """G3, G5: mail that an earlier process had accepted does not answer the calls of this one."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         await client.start_new(waits, "x")
         await client.suspend("x")
         for number in range(20):
             await client.raise_event("x", "go", number)
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         totals: list[int] = []
 
         async def count() -> None:
@@ -175,10 +174,10 @@ async def test_an_answer_of_an_earlier_process_reaches_nobody(tmp_path: Path, au
         assert sorted(totals) == [*range(1, 31)]
 
 
-async def test_a_closed_hub_says_so(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_closed_hub_says_so(tmp_path: Path, opened: Opened) -> None:
     """G13: whoever waits when the hub closes, and whoever comes later, is told that it is closed."""
     waiting: list[str] = []
-    async with trio.open_nursery() as nursery, hub(tmp_path, app) as client:
+    async with trio.open_nursery() as nursery, opened(tmp_path, app) as client:
         await client.start_new(waits, "x")
 
         async def watch() -> None:
@@ -188,7 +187,7 @@ async def test_a_closed_hub_says_so(tmp_path: Path, autojump_clock: object) -> N
                 waiting.append("closed")
 
         nursery.start_soon(watch)
-        await wait_all_tasks_blocked()
+        await opened.settle()
     assert waiting == ["closed"]
     with pytest.raises(HubClosed):
         await client.start_new(waits, "y")
@@ -196,9 +195,9 @@ async def test_a_closed_hub_says_so(tmp_path: Path, autojump_clock: object) -> N
         await client.get_status("x")
 
 
-async def test_status_shows_the_history(tmp_path: Path, autojump_clock: object) -> None:
+async def test_status_shows_the_history(tmp_path: Path, opened: Opened) -> None:
     """G14: history is shown on request, its results only when they are asked for."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         await client.start_new(waits, "x", {"a": 1}, tags={"k": "v"}, events=[("go", "secret")])
         status = await client.get_status("x", show_history=True)
         assert status.history is not None
@@ -211,11 +210,11 @@ async def test_status_shows_the_history(tmp_path: Path, autojump_clock: object) 
         assert (shown.input_, shown.tags) == (None, {"k": "v"})
 
 
-async def test_ids_are_made_when_none_is_given(tmp_path: Path, autojump_clock: object) -> None:
+async def test_ids_are_made_when_none_is_given(tmp_path: Path, opened: Opened) -> None:
     """G29: without an id each start gets a fresh one, in every opening of the hub."""
     ids: list[str] = []
     for _ in range(3):
-        async with open_hub(tmp_path / "hub", app, env=VirtualEnv()) as client:
+        async with opened(tmp_path, app) as client:
             for _ in range(3):
                 started = await client.start_new(waits)
                 assert started == Started(started.instance_id, created=True)
@@ -223,9 +222,9 @@ async def test_ids_are_made_when_none_is_given(tmp_path: Path, autojump_clock: o
     assert len(set(ids)) == 9
 
 
-async def test_a_falsy_output_and_none(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_falsy_output_and_none(tmp_path: Path, opened: Opened) -> None:
     """G33: None, 0, False, "" and [] are outputs like all others."""
-    async with hub(tmp_path, app) as client:
+    async with opened(tmp_path, app) as client:
         values: list[Any] = [None, 0, False, "", [], {}]
         for number, value in enumerate(values):
             await client.start_new(waits, f"x{number}", events=[("go", value)])

@@ -21,6 +21,8 @@ from durio.orchestration import (
     NoActivity,
     NonDeterminismError,
     NonRetriableError,
+    NoOwner,
+    OwnerSilent,
     TaskCancelledError,
     TaskFailedError,
     TaskNotCompleted,
@@ -49,6 +51,8 @@ ERRORS: list[tuple[Exception, str]] = [
     (NonRetriableError("too much"), "too much"),
     (NoActivity(), "inside activities only"),
     (ActionRefused("Refused", "not here"), "Refused: not here"),
+    (NoOwner("/hub", 10.0, "~a.1"), "waited 10.0 s; the request stays queued: ask again with request_id='~a.1'"),
+    (OwnerSilent("/hub", 17, 10.0, ""), "process 17 owns the hub '/hub' and does not answer"),
     (Terminated("x", ""), "no reason given"),
 ]
 

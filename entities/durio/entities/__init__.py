@@ -26,6 +26,7 @@ from durio.entities.errors import (
 from durio.entities.failures import Failure, refusal_of, storable, type_name
 from durio.entities.groups import holds_cancelled, single, without_cancelled
 from durio.entities.guard import CURRENT_GUARD, Guard, caller_line, suspended_line
+from durio.entities.jobs import JobRunner
 from durio.entities.kernel import Kernel
 from durio.entities.kinds import ActorKind, Deferred, Taken
 from durio.entities.letters import Letter, letter_id, letter_number, told
@@ -35,6 +36,7 @@ from durio.entities.messages import (
     CONTROL_LANE,
     HEAD_LANE,
     MAIL_LANE,
+    REQUEST_TOKEN,
     UNDECODABLE,
     Answer,
     Answered,
@@ -57,10 +59,12 @@ from durio.entities.messages import (
 )
 from durio.entities.payloads import PayloadError, Payloads, PayloadTooLarge
 from durio.entities.poison import Poison, count_unclean
+from durio.entities.posts import Post
 from durio.entities.registry import EntityRegistry
-from durio.entities.requests import digest_of
-from durio.entities.runtime import JobRunner, Runtime
+from durio.entities.requests import SESSION, check_request_id, digest_of, session_of
+from durio.entities.runtime import Runtime
 from durio.entities.settlement import Settlement
+from durio.entities.taking import Doorman, PostTaker
 
 __all__ = [
     "CONTROL_LANE",
@@ -68,6 +72,8 @@ __all__ = [
     "CURRENT_OPERATION",
     "HEAD_LANE",
     "MAIL_LANE",
+    "REQUEST_TOKEN",
+    "SESSION",
     "STATE",
     "UNDECODABLE",
     "ActorKind",
@@ -80,6 +86,7 @@ __all__ = [
     "DeadLetterUnreadable",
     "Deferred",
     "Directory",
+    "Doorman",
     "DurioError",
     "EntityContext",
     "EntityId",
@@ -114,6 +121,8 @@ __all__ = [
     "Payloads",
     "Poison",
     "Poisoned",
+    "Post",
+    "PostTaker",
     "Refuse",
     "Release",
     "RequestExpired",
@@ -130,6 +139,7 @@ __all__ = [
     "caller_line",
     "check_entity_id",
     "check_instance_id",
+    "check_request_id",
     "check_text",
     "checked_tags",
     "count_unclean",
@@ -145,6 +155,7 @@ __all__ = [
     "operation_name",
     "refusal_of",
     "refuse",
+    "session_of",
     "single",
     "storable",
     "suspended_line",

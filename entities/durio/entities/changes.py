@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from durio.entities.messages import Answer, Job, Message, encode_record
-from durio.storage import Store, WriteSet
+from durio.storage import Reads, WriteSet
 
 R = TypeVar("R")
 
@@ -126,7 +126,7 @@ class View:
     they are, those of the disk are decoded.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reads) -> None:
         self._store = store
         self._next = 1
         self.filling = Batch(0)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
+import trio
 
 import durio.entities.keys as keys
 from durio.entities.changes import Batch, CancelJob, StartJob, View
 from durio.entities.messages import Job, JobCrashed, Message
 from durio.entities.poison import Poison
+
+
+class JobRunner(Protocol):
+    """Runs jobs; each ends in `Runtime.job_done`, unless it was cancelled."""
+
+    def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
+        """The job is durable: run it."""
+        ...
+
+    def cancel(self, key: bytes) -> None:
+        """The job is not wanted any more."""
+        ...
 
 
 class Jobs:

@@ -17,16 +17,17 @@ import msgspec
 import durio.entities.keys as keys
 from durio.entities.address import is_entity
 from durio.entities.catalog import Activation, Catalog
-from durio.entities.changes import Batch, CancelJob, Offer, Output, Reply, StartJob, View
+from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob, View
 from durio.entities.commands import Commands
 from durio.entities.jobs import Jobs
 from durio.entities.kinds import ActorKind, Deferred, Taken
 from durio.entities.letters import Letters
 from durio.entities.limits import ACTIVATIONS_MAX, REQUEST_DEDUPE_S, TIMER_BATCH_MAX, TURN_MESSAGES_MAX
 from durio.entities.mailbox import Mailbox, readable, waiting_mail
-from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Message, Timer, encode_record
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, REQUEST_TOKEN, Answer, Message, Timer, encode_record
 from durio.entities.parking import Parking
 from durio.entities.poison import Poison
+from durio.entities.posts import Posts
 from durio.entities.requests import Requests
 from durio.entities.runqueue import RunQueue
 from durio.entities.settlement import Settlement
@@ -35,9 +36,6 @@ from durio.entities.tombstones import Tombstones
 from durio.storage import CorruptRecord, Store
 
 logger = logging.getLogger("durio.entities")
-
-REQUEST_TOKEN = "r"
-"""A reply token that starts so names a request id; all others are the driver's own."""
 
 
 class Kernel:
@@ -63,6 +61,7 @@ class Kernel:
         self.catalog = Catalog(activations_max)
         self.timers = Timers(self.view)
         self.requests = Requests(self.view, dedupe_s)
+        self.posts = Posts(self.view, self.requests)
         self.counters: Counter[str] = Counter()
         self.held: dict[str, Exception] = {}
         self.commands = Commands()
@@ -167,7 +166,7 @@ class Kernel:
     def reply(self, token: str, answer: Answer) -> None:
         """Answer a client once the batch that fills is durable (G5)."""
         if token.startswith(REQUEST_TOKEN):
-            self.requests.answer(token[1:], answer)
+            self.requests.answer(token[1:], answer, self._now_us())
         self.view.filling.outputs.append(Reply(token, answer))
 
     def job_done(self, key: bytes, address: str, message: Message) -> None:
@@ -340,7 +339,9 @@ class Kernel:
             self.jobs.cancel(batch, output)
         else:
             if type(output) is Reply and output.token.startswith(REQUEST_TOKEN):
-                self.requests.answer(output.token[1:], output.answer)
+                self.requests.answer(output.token[1:], output.answer, self._now_us())
+            elif type(output) is Ended:
+                batch.outputs.extend(self.posts.ended(output, self._now_us()))
             batch.outputs.append(output)
 
     def _schedule(self, key: bytes, timer: Timer) -> None:

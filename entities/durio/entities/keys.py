@@ -16,6 +16,8 @@ TOMBSTONE: Final = b"x"
 LOCK: Final = b"l"
 POISON: Final = b"p"
 LETTER: Final = b"u"
+TAKEN: Final = b"i"
+WATCH: Final = b"w"
 
 
 def actor(address: str) -> bytes:
@@ -88,6 +90,17 @@ def poison(key: bytes) -> bytes:
 def letter(number: int) -> bytes:
     """A dead letter."""
     return LETTER + u64(number)
+
+
+def watch(address: str, life: str, own_id: str) -> bytes:
+    """A client in another process that waits for the end of a life."""
+    return WATCH + text(address) + text(life) + text(own_id)
+
+
+def parts_of_watch(key: bytes) -> tuple[str, str, str]:
+    """Address, life and request id of such a row."""
+    address, life, own_id, _ = key[1:].decode().split("\0")
+    return address, life, own_id
 
 
 def stop_of(prefix: bytes) -> bytes:

@@ -84,3 +84,18 @@ TAGS_MAX: Final = 64
 
 ROOM_POLL_S: Final = 1.0
 """How often a hub without room on its disk looks whether there is some (G32)."""
+
+POSTS_MAX: Final = 256
+"""Most posts of other processes taken in before the batch that takes them is durable."""
+
+POST_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Most bytes of posts taken in at once, but for one post that is larger: they are in memory until they are durable."""
+
+POST_SCAN_S: Final = 1.0
+"""The owner looks into the inbox at least this often: a bell may be lost."""
+
+POST_TIDY_S: Final = 5.0
+"""How often the owner frees what killed clients left behind: a dead reader keeps every old page on disk."""
+
+POST_RINGS_MAX: Final = 100_000
+"""Most request ids of other processes remembered for ringing; the others find their answer when they look."""

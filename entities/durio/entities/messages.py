@@ -22,6 +22,10 @@ MAIL_LANE: Final = 2
 """Everything else, in the order in which the owner took it in (G4)."""
 
 
+REQUEST_TOKEN: Final = "r"
+"""A reply token that starts so names a request id; all others are the driver's own."""
+
+
 class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Base of all messages. `at_us`: when it was taken in; `reply`: the token under which a client waits, or empty."""
 

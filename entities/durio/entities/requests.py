@@ -16,6 +16,14 @@ from durio.entities.messages import Answer, Request
 
 SWEEP_MAX: Final = 1000
 
+SESSION: Final = "~"
+"""Begins the request ids that clients in other processes make for themselves: `~<session>.<number>`."""
+
+
+def session_of(request_id: str) -> str:
+    """The session that made this request id; empty if none did."""
+    return request_id[1 : request_id.find(".")] if request_id.startswith(SESSION) and "." in request_id else ""
+
 
 class Requests:
     """The table of request ids.
@@ -55,12 +63,27 @@ class Requests:
         batch.put(keys.REQUEST, keys.request(request_id), Request(digest, now_us))
         batch.put(keys.REQUEST_TIME, keys.request_time(now_us, request_id), Request(digest, now_us))
 
-    def answer(self, request_id: str, answer: Answer) -> None:
+    def answer(self, request_id: str, answer: Answer, now_us: int) -> None:
         """Keep the answer, in the batch of the turn that gave it. The first answer stays."""
         known = self.find(request_id)
+        if known is None and request_id.startswith(SESSION):
+            self.keep(request_id, answer, now_us)  # asked longer than `dedupe_s` ago, and still waited for
         if known is not None and known.answer is None:
             row = Request(known.digest, known.at_us, answer)
             self._view.filling.put(keys.REQUEST, keys.request(request_id), row)
+
+    def keep(self, request_id: str, answer: Answer, now_us: int) -> None:
+        """Keep an answer for a client in another process that will look for it."""
+        row = Request(b"", now_us, answer)
+        self._view.filling.put(keys.REQUEST, keys.request(request_id), row)
+        self._view.filling.put(keys.REQUEST_TIME, keys.request_time(now_us, request_id), row)
+
+    def drop(self, request_id: str) -> None:
+        """The client has read the answer, and will not ask again."""
+        known = self.find(request_id)
+        if known is not None:
+            self._view.filling.delete(keys.REQUEST, keys.request(request_id))
+            self._view.filling.delete(keys.REQUEST_TIME, keys.request_time(known.at_us, request_id))
 
     def forget(self, now_us: int) -> int:
         """Delete ids that were taken longer than `dedupe_s` ago, a bounded number; returns how many."""

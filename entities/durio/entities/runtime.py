@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -14,13 +14,15 @@ from durio.entities.entity import EntityKind, Outcome
 from durio.entities.env import Env
 from durio.entities.groups import single, without_cancelled
 from durio.entities.intake import Intake, size_of
-from durio.entities.kernel import REQUEST_TOKEN, Kernel
+from durio.entities.jobs import JobRunner
+from durio.entities.kernel import Kernel
 from durio.entities.limits import GATHER_MS, IDLE_S, INTAKE_BYTES_MAX, OPERATION_GRACE_S, TURNS_MS
-from durio.entities.messages import CONTROL_LANE, MAIL_LANE, Answer, Job, Message
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, REQUEST_TOKEN, Answer, Message
 from durio.entities.operations import OperationRunner
 from durio.entities.requests import check_request_id
 from durio.entities.shortage import Shortage
 from durio.entities.switching import ShortSwitchInterval
+from durio.entities.taking import PostTaker
 from durio.entities.ticker import Ticker
 from durio.entities.waiters import Bell, Waiter, Waiters
 from durio.storage import HubClosed, NoSpace, Store
@@ -32,18 +34,6 @@ T = TypeVar("T")
 def _atomic(step: Callable[..., T], *args: Any, **options: Any) -> T:
     """One step of the kernel. Ctrl-C must not leave it half done: it is raised behind it, or in user code inside."""
     return step(*args, **options)
-
-
-class JobRunner(Protocol):
-    """Runs jobs; each ends in `Runtime.job_done`, unless it was cancelled."""
-
-    def start(self, key: bytes, job: Job, nursery: trio.Nursery) -> None:
-        """The job is durable: run it."""
-        ...
-
-    def cancel(self, key: bytes) -> None:
-        """The job is not wanted any more."""
-        ...
 
 
 class Runtime:
@@ -64,6 +54,7 @@ class Runtime:
         *,
         idle_s: float = IDLE_S,
         intake_bytes_max: int = INTAKE_BYTES_MAX,
+        posts: PostTaker | None = None,
     ) -> None:
         self.kernel = make_kernel()
         self._make_kernel = make_kernel
@@ -73,6 +64,7 @@ class Runtime:
         self.endings: Waiters[Any] = Waiters()
         self.intake = Intake(lambda: self.kernel.view.filling, intake_bytes_max)
         self._jobs = jobs
+        self._posts = posts
         self._shortage = Shortage(store)
         self._idle_us = int(idle_s * 1_000_000)
         self._tokens = 0
@@ -88,6 +80,10 @@ class Runtime:
         self._nursery: trio.Nursery | None = None
 
     # What clients use
+
+    def request_id(self, given: str | None) -> str | None:
+        """The id under which a request is remembered; None: it is not."""
+        return given
 
     def token(self, request_id: str | None) -> str:
         """A reply token: a fresh one, or that of the request id. Raises `InvalidAddress` for an unusable id."""
@@ -199,6 +195,8 @@ class Runtime:
             nursery.start_soon(self._run_turns)
             nursery.start_soon(self._run_commits)
             nursery.start_soon(self._run_timers)
+            if self._posts is not None:
+                nursery.start_soon(self._posts.run, self._take_posts, self._landing)
             nursery.start_soon(self.intake.run)
             self._commit_bell.ring()
             task_status.started()
@@ -223,6 +221,8 @@ class Runtime:
             self.answers.fail(closed)
             self.endings.fail(closed)
             self.kernel.close()
+            if self._posts is not None:
+                self._posts.close()
             self.store.close()
 
     async def _run_turns(self) -> None:
@@ -333,6 +333,14 @@ class Runtime:
             self._step(self.kernel.collect, self._idle_us)
             await self._ticker.sleep(self.kernel, now_us)
 
+    def _take_posts(self, step: Callable[..., T], *args: Any) -> T | None:
+        if self._shortage or self._stop.is_set():
+            return None
+        done = self._step(step, self.kernel, *args)
+        self.poke()
+        self._ticker.check(self.kernel)
+        return done
+
     # What leaves
 
     def _release(self, outputs: list[Output]) -> None:
@@ -342,6 +350,8 @@ class Runtime:
         for output in outputs:
             if isinstance(output, Reply):
                 self.answers.resolve(output.token, output.answer)
+                if self._posts is not None:
+                    self._posts.note(output.token)
             elif isinstance(output, StartJob):
                 if not closing and output.key in self.kernel.jobs and not self._shortage.keeps(output.key):
                     self._jobs.start(output.key, output.job, nursery)
@@ -351,3 +361,5 @@ class Runtime:
                 self.endings.resolve((output.address, output.life), output.last)
             elif not closing:
                 self._operations.start(output, nursery)
+        if self._posts is not None:
+            self._posts.ring()

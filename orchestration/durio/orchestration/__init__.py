@@ -3,6 +3,7 @@
 from durio.orchestration.activities import ActivityContext
 from durio.orchestration.app import App
 from durio.orchestration.client import Client, PurgeHistoryResult, Started
+from durio.orchestration.connection import connect
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
 from durio.orchestration.dead_letters import DeadLetter
 from durio.orchestration.entity_client import EntityStateResponse
@@ -19,6 +20,8 @@ from durio.orchestration.errors import (
     NoActivity,
     NonDeterminismError,
     NonRetriableError,
+    NoOwner,
+    OwnerSilent,
     TaskCancelledError,
     TaskFailedError,
     TaskNotCompleted,
@@ -56,10 +59,12 @@ __all__ = [
     "LockWaiter",
     "LockingRulesViolation",
     "NoActivity",
+    "NoOwner",
     "NonDeterminismError",
     "NonRetriableError",
     "OrchestrationContext",
     "OrchestrationRuntimeStatus",
+    "OwnerSilent",
     "PurgeHistoryResult",
     "ReplayResult",
     "ReplaySafeLogger",
@@ -72,6 +77,7 @@ __all__ = [
     "Terminated",
     "TimerTask",
     "TurnTooLong",
+    "connect",
     "open_hub",
     "replay_histories",
     "verify",

@@ -50,6 +50,8 @@ class Asking:
         **more: Any,
     ) -> Answer:
         """`more`: fields of the message that are no part of what is asked."""
+        if not tell:
+            request_id = self._link.request_id(request_id)
         token = self._link.token(request_id)
         message: Message = build(at_us=self._link.env.now_us(), reply="" if tell else token, **more)
         digest = b""

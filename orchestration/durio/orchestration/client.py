@@ -140,6 +140,7 @@ class Client(EntityClient, DeadLetterClient):
         """
         self._check_outside()
         found = self._app.registry.orchestration(orchestration, version)
+        request_id = self._link.request_id(request_id)
         address = self._instance_id(instance_id, request_id)
         _check_choice("if_running", if_running, ("raise", "return", "replace"))
         _check_choice("if_finished", if_finished, ("start", "raise"))

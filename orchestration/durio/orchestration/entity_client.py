@@ -28,6 +28,7 @@ from durio.orchestration.asking import Asking
 from durio.orchestration.limits import LOCKS_MAX
 from durio.orchestration.link import Link
 from durio.orchestration.lock_status import EntityLock, list_locks, lock_of
+from durio.orchestration.names import result_type_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -135,6 +136,8 @@ class EntityClient(Asking):
             return None
         behaviour = self._app.registry.entities.get(entity_id.name)
         type_ = behaviour.result_type(name) if expected_type is None else expected_type
+        if type_ is Any and callable(operation):
+            type_ = result_type_of(operation)
         return self._payloads.decode(answer.value, type_, f"result of {name!r} of {entity_id}")
 
     @overload

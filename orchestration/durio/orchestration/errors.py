@@ -192,6 +192,49 @@ class ActivityCrashed(DurioError):
         return f"activity {self.name!r} was running at {self.times} unclean ends of the process; it is not run again"
 
 
+class NoOwner(DurioError):
+    """No process owns the hub, so nobody took what was asked. It stays queued; the operator must start an owner.
+
+    Ask the same again with `request_id=` (also from another process) to get the answer: it is done once. An empty
+    `request_id`: so much waits already that nothing was queued.
+    """
+
+    def __init__(self, hub: str, waited_s: float, request_id: str) -> None:
+        super().__init__(hub, waited_s, request_id)
+        self.hub = hub
+        self.waited_s = waited_s
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"no process owns the hub {self.hub!r}: waited {self.waited_s:.1f} s{_queued(self.request_id)}"
+
+
+class OwnerSilent(DurioError):
+    """A process owns the hub, but it takes nothing: it is stopped, or its Trio loop is blocked. It is not replaced.
+
+    The operator must let it go on, or kill it. What was asked stays queued, as with `NoOwner`.
+    """
+
+    def __init__(self, hub: str, pid: int, waited_s: float, request_id: str) -> None:
+        super().__init__(hub, pid, waited_s, request_id)
+        self.hub = hub
+        self.pid = pid
+        self.waited_s = waited_s
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return (
+            f"process {self.pid} owns the hub {self.hub!r} and does not answer; is it stopped? "
+            f"waited {self.waited_s:.1f} s{_queued(self.request_id)}"
+        )
+
+
+def _queued(request_id: str) -> str:
+    if not request_id:
+        return "; too much waits already, nothing was queued"
+    return f"; the request stays queued: ask again with request_id={request_id!r} for its answer"
+
+
 class NonRetriableError(DurioError):
     """Raise it (or a subclass) in an activity when trying again is of no use."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import trio
@@ -19,6 +19,7 @@ from durio.entities import (
     Env,
     Kernel,
     Poison,
+    PostTaker,
     Runtime,
     SystemEnv,
     caller_line,
@@ -38,35 +39,16 @@ from durio.orchestration.activities import ActivityRunner
 from durio.orchestration.app import App
 from durio.orchestration.asking import INSTEAD
 from durio.orchestration.client import Client
+from durio.orchestration.directory import HubDirectory
+from durio.orchestration.doorman import HubDoorman
 from durio.orchestration.kind import InstanceKind
-from durio.orchestration.registry import Registry
+from durio.orchestration.standby import take_over
 from durio.storage import LmdbStore, Store
-
-
-class HubDirectory:
-    """What contexts of entities may know of the hub."""
-
-    def __init__(self, registry: Registry, env: Env) -> None:
-        self._registry = registry
-        self._env = env
-
-    def entity_name(self, name: str) -> str:
-        self._registry.entities.get(name)
-        return name
-
-    def orchestration_name(
-        self, orchestration: str | Callable[..., Any], version: str | None
-    ) -> tuple[str, str | None]:
-        found = self._registry.orchestration(orchestration, version)
-        return found.name, found.version
-
-    def new_id(self) -> str:
-        return self._env.new_id()
 
 
 @attrs.define(eq=False)
 class _OpenHub(AbstractAsyncContextManager[Client]):
-    open_store: Callable[[], Store]
+    open_store: Callable[[], Awaitable[Store]]
     app: App
     env: Env
     hold_on_nondeterminism: bool
@@ -90,7 +72,7 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         if guard is not None:
             raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
         directory = HubDirectory(app.registry, env)
-        store = self.open_store()
+        store = await self.open_store()
         env.begin(store.epoch)
         entities = EntityKind(app.registry.entities, payloads, directory, store.notes)
         instances = InstanceKind(
@@ -101,6 +83,7 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
             notes=store.notes,
         )
         activities = ActivityRunner(app.registry, payloads, env, store.notes)
+        posts: PostTaker | None = None
         try:
             poison = partial(Poison, careful=count_unclean(store, env.now_us()), ends_max=self.poison_max)
             make_kernel = partial(
@@ -113,6 +96,8 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
                 dedupe_s=self.dedupe_s,
                 poison=poison,
             )
+            if isinstance(store, LmdbStore):
+                posts = PostTaker.open(store, HubDoorman(app.registry), env)
             self._runtime = Runtime(
                 store,
                 make_kernel,
@@ -121,8 +106,11 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
                 activities,
                 idle_s=self.idle_s,
                 intake_bytes_max=self.intake_bytes_max,
+                posts=posts,
             )
         except BaseException:
+            if posts is not None:
+                posts.close()
             store.close()
             raise
         activities.report_to(self._runtime)
@@ -157,6 +145,7 @@ def open_hub(
     payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     intake_bytes_max: int = INTAKE_BYTES_MAX,
     poison_max: int = POISON_ENDS_MAX,
+    standby: bool = False,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
 
@@ -168,6 +157,8 @@ def open_hub(
     `intake_bytes_max`: how much may be taken in and not be durable yet; who sends more than that waits.
     `poison_max`: a message that was running when the process died is parked as a dead letter after so many times (an
     activity fails after ten).
+    `standby`: while another process owns the hub, wait for its death or its leaving and take over, instead of raising
+    `HubInUse`.
 
     Leaving the block closes the hub: running activities are cancelled and run again at the next open. Entering
     it raises `HubInUse`, `NotAHub`, `FormatMismatch`, `NetworkFileSystem`, `NoSpace`; leaving it, whatever broke the
@@ -180,12 +171,14 @@ def open_hub(
     if isinstance(hub, str | os.PathLike):
         path = hub
 
-        def open_store() -> Store:
+        async def open_store() -> Store:
+            if standby:
+                return await take_over(path, partial(LmdbStore.open, path))
             return LmdbStore.open(path)
     else:
         store = hub
 
-        def open_store() -> Store:
+        async def open_store() -> Store:
             return store
 
     if isinstance(payload_bytes_max, bool) or not isinstance(payload_bytes_max, int) or payload_bytes_max < 1:

@@ -60,3 +60,12 @@ LOCK_WAITERS_MAX: Final = 100
 
 LOCKS_MAX: Final = 1000
 """Most locks that one list has unless it says otherwise."""
+
+OWNER_TIMEOUT_S: Final = 10.0
+"""How long a client in another process waits for an owner to take what it asked, before it says so."""
+
+CLIENT_POLL_S: Final = 0.05
+"""How often a client in another process that waits looks for its answer: the bell is only a hint."""
+
+STANDBY_POLL_S: Final = 0.05
+"""How often a standby looks whether the owner is gone; it takes over within a second."""

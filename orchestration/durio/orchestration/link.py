@@ -6,7 +6,7 @@ from typing import Protocol
 
 from durio.entities import MAIL_LANE, Answer, Env, Message
 from durio.orchestration.records import Snapshot
-from durio.storage import Store
+from durio.storage import Reads
 
 
 class Link(Protocol):
@@ -21,8 +21,12 @@ class Link(Protocol):
         ...
 
     @property
-    def store(self) -> Store:
+    def store(self) -> Reads:
         """What is durable, for reading."""
+        ...
+
+    def request_id(self, given: str | None) -> str | None:
+        """The id under which a request is remembered: the given one, or one of the link's own; None: it is not."""
         ...
 
     def token(self, request_id: str | None) -> str:

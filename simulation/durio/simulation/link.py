@@ -41,6 +41,9 @@ class SimLink:
     def store(self) -> Store:
         return self._process.store
 
+    def request_id(self, given: str | None) -> str | None:
+        return given
+
     def token(self, request_id: str | None) -> str:
         return self._process.token(request_id)
 

@@ -10,7 +10,7 @@ import attrs
 from durio.entities import Answer, EntityId, EntityKind, Guard, Operation, OperationTimeout, type_name
 from durio.entities.entity import Entity
 from durio.orchestration import App
-from durio.orchestration.hub import HubDirectory
+from durio.orchestration.directory import HubDirectory
 from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.linearizability import FOREVER, Interval, Linearizability, linearization
 from durio.simulation.operations import EntityOperation

@@ -10,15 +10,14 @@ from typing import Any, Final
 import attrs
 import trio
 
-from durio.entities import EntityKind, Kernel, Message, Operation, Poison, count_unclean, keys
+from durio.entities import REQUEST_TOKEN, EntityKind, Kernel, Message, Operation, Poison, count_unclean, keys
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import Outcome
-from durio.entities.kernel import REQUEST_TOKEN
 from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, REQUEST_DEDUPE_S
 from durio.entities.operations import OperationRunner
 from durio.orchestration import App
 from durio.orchestration.activities import ActivityRunner
-from durio.orchestration.hub import HubDirectory
+from durio.orchestration.directory import HubDirectory
 from durio.orchestration.kind import InstanceKind
 from durio.simulation.clocks import SimClock, SimEnv
 from durio.simulation.operations import OperationLog

@@ -62,9 +62,10 @@ class Inbox:
         `timeout_s`, `NoSpace`, `HubBroken`.
         """
         deadline_s = time.monotonic() + timeout_s
-        with self._appending, self._turn(deadline_s), self._lease.reading() as env:
+        # The lock of readers is not held meanwhile: an owner in this process does not wait for a client's disk.
+        with self._appending, self._turn(deadline_s):
             try:
-                with env.begin(write=True) as txn:
+                with self._lease.env.begin(write=True) as txn:
                     last, bytes_in, first = _state(txn.get(_STATE))
                     last, bytes_in, first = max(last, taken), self._trim(txn, taken, bytes_in), max(first, taken + 1)
                     waiting = last - first + 1
@@ -111,7 +112,8 @@ class Inbox:
 
     def close(self) -> None:
         """Let go of it. May be called again."""
-        self._lease.close()
+        with self._appending:
+            self._lease.close()
 
     @contextlib.contextmanager
     def _turn(self, deadline_s: float) -> Iterator[None]:

@@ -67,6 +67,11 @@ class Lease:
     @property
     def env(self) -> lmdb.Environment:
         """The environment as it is now. Nobody else replaces it while the lease of who opened it anew is held."""
+        pid = os.getpid()
+        if pid != self._pid:
+            raise UsedAfterFork(pid, self._pid)
+        if self._closed:
+            raise HubClosed(self._shared.folder)
         env = self._shared.env
         if env is None:
             raise HubBroken(f"LMDB could not be opened again in {self._shared.folder!r}")
@@ -75,12 +80,7 @@ class Lease:
     @contextmanager
     def reading(self) -> Iterator[lmdb.Environment]:
         """The environment; it is not replaced within the block. Raises `HubClosed`, `UsedAfterFork`."""
-        pid = os.getpid()
-        if pid != self._pid:
-            raise UsedAfterFork(pid, self._pid)
         with self._shared.reading:
-            if self._closed:
-                raise HubClosed(self._shared.folder)
             yield self.env
 
     def close(self) -> None:

@@ -151,7 +151,7 @@ class DoesItAgain(Kernel):
 class Speechless(Requests):
     """Wrong: what was answered is not kept."""
 
-    def answer(self, request_id: str, answer: Answer) -> None:
+    def answer(self, request_id: str, answer: Answer, now_us: int) -> None:
         return None
 
 
