@@ -42,7 +42,7 @@ class Planted:
     """A bug on purpose: one property, tested on wrong and on right code.
 
     `error`: what the finding is raised as. `shows`: a pattern that the shrunk trace or the error matches, so that it
-    is this bug that was found and no other.
+    is this bug that was found and no other. `steps_max`: the most steps of a shrunk finding.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Planted:
     right: SimulatedTest
     error: type[Exception] = AssertionError
     shows: str = ""
+    steps_max: int = STEPS_MAX
 
     def __str__(self) -> str:
         return self.name
@@ -77,6 +78,7 @@ def plant(
     right: App | Parts,
     error: type[Exception] = AssertionError,
     shows: str = "",
+    steps_max: int = STEPS_MAX,
     **options: Any,
 ) -> Planted:
     """A bug and its twin: `holds` is the property of both, the asks and the options of `simulate` are the same."""
@@ -87,6 +89,7 @@ def plant(
         simulate(*asks, **options, **_variant(right))(holds),
         error,
         shows,
+        steps_max,
     )
 
 
@@ -122,7 +125,7 @@ def passes(planted: Planted, examples: int) -> int:
 def assert_found(planted: Planted) -> Finding:
     """A bug is found in time, its finding is small, and the plan that was printed shows it again."""
     finding = find(planted)
-    assert finding.steps <= STEPS_MAX, f"{planted}: {finding.steps} steps\n{finding.text}"
+    assert finding.steps <= planted.steps_max, f"{planted}: {finding.steps} steps\n{finding.text}"
     text = finding.plan.encode()
     assert f"replay({text!r})" in finding.text
     with pytest.raises(type(finding.error)), _no_options():

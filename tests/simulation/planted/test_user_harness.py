@@ -31,9 +31,9 @@ def test_another_failure_is_not_the_bug() -> None:
 
 def test_a_long_finding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A finding that has too many steps fails."""
-    monkeypatch.setattr("tests.simulation.planted.harness.STEPS_MAX", 1)
+    short = attrs.evolve(SIGNAL_THEN_READ, steps_max=1)
     with pytest.raises(AssertionError, match=r": \d steps"):
-        assert_found(SIGNAL_THEN_READ)
+        assert_found(short)
 
 
 def test_a_wrong_twin_does_not_pass() -> None:
