@@ -59,6 +59,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "messages",
         "commands",
         "keys",
+        "blobs",
+        "blob_check",
         "changes",
         "mailbox",
         "converters",
