@@ -78,7 +78,7 @@ def test_a_large_payload_comes_back_whatever_it_is(value: Any) -> None:
     assert hub.read(b"k") == [value]
     again = Hub(disk)
     assert again.read(b"k") == [value]
-    assert list(check_blobs(again.store)) == []
+    assert check_blobs(again.store) == []
 
 
 def test_a_small_payload_is_json_as_ever() -> None:
@@ -159,7 +159,7 @@ def test_what_a_timer_carries_stays_until_it_is_written() -> None:
     gc.collect()
     hub.commit()
     assert len(blob_keys(disk)) == 1
-    assert list(check_blobs(hub.store)) == []
+    assert check_blobs(hub.store) == []
 
 
 def test_durable_blobs_take_bounded_memory() -> None:
@@ -189,7 +189,7 @@ def test_many_blobs_are_deleted_a_bounded_number_at_a_time(monkeypatch: pytest.M
         hub.delete(b"%d" % number)
     hub.commit()
     assert len(blob_keys(disk)) == 7
-    assert list(check_blobs(hub.store)) == []
+    assert check_blobs(hub.store) == []
     hub = Hub(disk)
     left = []
     while hub.view.filling:
@@ -359,7 +359,7 @@ class Holders(RuleBasedStateMachine):
     def the_disk_is_whole_and_holds_nothing_else(self) -> None:
         store = MemoryStore(self.disk)
         self.disk.meta = type(self.disk.meta)(self.hub.store.epoch, self.disk.meta.commit)  # looking takes nothing over
-        assert list(check_blobs(store)) == []
+        assert check_blobs(store) == []
         assert not [key for key in self.disk.snapshot() if key.startswith(DEAD)]
 
 

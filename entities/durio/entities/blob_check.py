@@ -11,49 +11,56 @@ from durio.storage import FIRST_KEY, Reads, from_u32
 _ROWS = 16  # of up to 4 MiB each
 
 
-def check_blobs(store: Reads) -> Iterator[str]:
-    """Every sentence is something wrong; none when all is well. Raises `CorruptRecord` for a row that cannot be read.
+class BlobChecks:
+    """Looks at every record of a hub once, in any order.
 
     A record that refers to a blob is noted as its holder, and the other way round; a blob has all its rows, and
     somebody who holds it, or it waits to be deleted.
     """
-    held: dict[bytes, set[bytes]] = {}
-    dead: set[bytes] = set()
-    for key, row in _scan(store, keys.HOLDER, keys.stop_of(keys.HOLDER), 1000):
+
+    def __init__(self) -> None:
+        self._holders: dict[bytes, frozenset[bytes]] = {}
+        self._noted: dict[bytes, frozenset[bytes]] = {}
+        self._dead: set[bytes] = set()
+        self._rows: dict[bytes, set[int]] = {}
+
+    def record(self, key: bytes, payload: bytes) -> None:
+        """One record; of a blob the key is enough."""
         if key.startswith(DEAD):
-            dead.add(row)
-        else:
-            held[key[len(keys.HOLDER) :]] = set(references_in(row))
-    wanted = {
-        id_of(reference): rows_of(reference) for reference in {*dead, *(r for refs in held.values() for r in refs)}
-    }
-    found: dict[bytes, int] = {}
-    for key, _ in _scan(store, keys.BLOB, keys.stop_of(keys.BLOB), _ROWS):
-        blob, number = key[len(keys.BLOB) : -4], from_u32(key[-4:])
-        if number != found.get(blob, 0):
-            yield f"row {number} of blob {blob.hex()} does not follow the one before"
-        found[blob] = found.get(blob, 0) + 1
-    for blob in sorted(found.keys() | wanted.keys()):
-        if blob not in wanted:
-            yield f"nobody holds blob {blob.hex()}"
-        elif found.get(blob, 0) != wanted[blob]:
-            yield f"blob {blob.hex()} has {found.get(blob, 0)} of {wanted[blob]} rows"
-    for key, row in _records(store):
-        references = set(references_in(row))
-        noted = held.pop(key, set())
-        if references != noted:
-            yield f"{key!r} refers to {len(references)} blobs, {len(references & noted)} of them noted"
-    for key in held:
-        yield f"{key!r} is noted as the holder of a blob, and is not there"
+            self._dead.add(payload)
+        elif key.startswith(keys.HOLDER):
+            self._noted[key[len(keys.HOLDER) :]] = frozenset(references_in(payload))
+        elif key.startswith(keys.BLOB):
+            self._rows.setdefault(key[len(keys.BLOB) : -4], set()).add(from_u32(key[-4:]))
+        elif references := frozenset(references_in(payload)):
+            self._holders[key] = references
+
+    def end(self) -> Iterator[tuple[bytes, str]]:
+        """What is wrong, each with a key."""
+        for key in sorted(self._holders.keys() | self._noted.keys()):
+            references, noted = self._holders.get(key, frozenset()), self._noted.get(key, frozenset())
+            if references != noted:
+                yield key, f"it refers to {len(references)} large payloads, and is noted as the holder of {len(noted)}"
+        wanted = {id_of(reference): rows_of(reference) for reference in self._dead.union(*self._holders.values())}
+        for blob in sorted(self._rows.keys() | wanted.keys()):
+            rows = self._rows.get(blob, set())
+            if blob not in wanted:
+                yield keys.blob(blob), "it is a large payload that no record refers to"
+            elif rows != set(range(wanted[blob])):
+                yield keys.blob(blob), f"it is a large payload, and has {len(rows)} of {wanted[blob]} rows"
 
 
-def _records(store: Reads) -> Iterator[tuple[bytes, bytes]]:
-    yield from _scan(store, FIRST_KEY, keys.BLOB, 1000)
-    yield from _scan(store, keys.stop_of(keys.BLOB), keys.HOLDER, 1000)
-    yield from _scan(store, keys.stop_of(keys.HOLDER), b"\xff" * 512, 1000)
-
-
-def _scan(store: Reads, start: bytes, stop: bytes, limit: int) -> Iterator[tuple[bytes, bytes]]:
-    while rows := store.scan(start, stop, limit=limit):
-        yield from rows
-        start = rows[-1][0] + b"\0"
+def check_blobs(store: Reads) -> list[str]:
+    """What is wrong with the blobs of a hub: nothing, if all is well. Raises `CorruptRecord`."""
+    checks = BlobChecks()
+    for start, stop, limit in (
+        (FIRST_KEY, keys.BLOB, 1000),
+        (keys.BLOB, keys.stop_of(keys.BLOB), _ROWS),
+        (keys.stop_of(keys.BLOB), None, 1000),
+    ):
+        first = start
+        while rows := store.scan(first, stop, limit=limit):
+            for key, payload in rows:
+                checks.record(key, payload)
+            first = rows[-1][0] + b"\0"
+    return [f"{key!r}: {words}" for key, words in checks.end()]
