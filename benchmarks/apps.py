@@ -31,17 +31,6 @@ async def increment(number: int) -> int:
     return number + 1
 
 
-@app.activity
-async def pass_on(text: str) -> str:
-    return text
-
-
-@app.orchestration
-async def hand_over(ctx: OrchestrationContext, text: str) -> str:
-    """One activity, to which the input goes and from which the output comes."""
-    return await ctx.call_activity(pass_on, text)
-
-
 @app.orchestration
 async def chain(ctx: OrchestrationContext, number: int) -> int:
     """Five activities, each with the result of the one before."""

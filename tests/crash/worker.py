@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -169,10 +170,17 @@ async def finish(client: Client, first: dict[str, int]) -> None:
         say("items", taken[number], await client.call_entity(EntityId("Items", f"{EVENTS}-{number}"), Items.all))
 
 
+@contextmanager
+def ledger_opened(path: str) -> Iterator[None]:
+    """While the block runs activities write to the file at `path`."""
+    _ledger.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+    yield
+    os.close(_ledger.pop())
+
+
 async def main(folder: str, ledger: str, mode: str, firsts: str) -> None:
-    _ledger.append(os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
     first: dict[str, int] = json.loads(Path(firsts).read_text())
-    with trio.fail_after(TIMEOUT_S):
+    with trio.fail_after(TIMEOUT_S), ledger_opened(ledger):
         async with open_hub(folder, app) as client:
             say("open")
             if mode == "load":

@@ -59,8 +59,6 @@ FILES: dict[str, tuple[str, ...]] = {
         "messages",
         "commands",
         "keys",
-        "blobs",
-        "blob_check",
         "changes",
         "mailbox",
         "converters",

@@ -18,8 +18,6 @@ POISON: Final = b"p"
 LETTER: Final = b"u"
 TAKEN: Final = b"i"
 WATCH: Final = b"w"
-BLOB: Final = b"b"
-HOLDER: Final = b"h"
 
 
 def actor(address: str) -> bytes:
@@ -103,11 +101,6 @@ def parts_of_watch(key: bytes) -> tuple[str, str, str]:
     """Address, life and request id of such a row."""
     address, life, own_id, _ = key[1:].decode().split("\0")
     return address, life, own_id
-
-
-def blob(blob_id: bytes) -> bytes:
-    """The prefix of the rows of a blob."""
-    return BLOB + blob_id
 
 
 def stop_of(prefix: bytes) -> bytes:

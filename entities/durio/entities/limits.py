@@ -11,19 +11,6 @@ PAYLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
 """Longest payload, encoded; `open_hub(payload_bytes_max=...)` sets another. Whoever decodes it needs several times as
 much memory at once."""
 
-BLOB_BYTES_MIN: Final = 128 * 1024
-"""A longer payload is a blob: on disk once, and a short reference wherever else it would be. Below it, copies are
-cheaper than the two rows more that a blob takes."""
-
-BLOB_CACHE_BYTES_MAX: Final = 128 * 1024 * 1024
-"""Blobs that are durable and in memory, too: two of the largest, so that what was just written is not read again."""
-
-BLOB_ROWS_FREED_MAX: Final = 4096
-"""Rows of blobs deleted in one commit, some 4 GiB: each is a walk through the tree; more of them wait for the next."""
-
-BLOB_SLICE_MS: Final = 2.0
-"""Loading a blob for a turn gives way to others after this long (G8)."""
-
 PAYLOAD_DEPTH_MAX: Final = 200
 """Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""
 

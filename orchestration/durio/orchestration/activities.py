@@ -202,8 +202,6 @@ class ActivityRunner:
 
     async def _call(self, key: bytes, job: Job, activity: Activity) -> ActivityDone:
         try:
-            for _ in self._payloads.loading(job.input):
-                await trio.lowlevel.checkpoint()
             call = self._bind(job, activity)
             if activity.is_async:
                 value = await self._noted(key, call)

@@ -103,18 +103,12 @@ class Execution:
                 return
             self._take(self._resume(wait))
 
-    def replay(self, events: Iterable[HistoryEvent | None]) -> Iterator[None]:
-        """Take a recorded history in; gives way after every entry, and at None.
-
-        A difference ends the execution as Failed.
-        """
+    def replay(self, events: Iterable[HistoryEvent]) -> Iterator[None]:
+        """Take a recorded history in; gives way after every entry. A difference ends the execution as Failed."""
         self.is_replaying = True
         entry: Entry | None = None
         expected: deque[HistoryEvent] = deque()
         for event in events:
-            if event is None:
-                yield
-                continue
             if isinstance(event, ACTIONS):
                 expected.append(event)
                 continue
