@@ -8,9 +8,11 @@ from datetime import timedelta
 from types import FrameType
 from typing import Any
 
+from durio.entities.limits import MAILBOX_READ_MIN
 from durio.orchestration import App, OrchestrationContext
 from durio.orchestration.execution import Execution
-from durio.orchestration.history import EventRaised, Started, TimerFired
+from durio.orchestration.history import ActivityCompleted, EventRaised, Started, TimerFired
+from durio.storage import MemoryDisk, MemoryStore
 from tests.orchestration.helpers import Stepper
 
 
@@ -76,3 +78,67 @@ def test_a_failure_after_a_fan_out_costs_linear_time() -> None:
         return lines_of(stepper.kernel.run_turn)
 
     assert lines(1000) < 15 * lines(100)
+
+
+class CountingStore(MemoryStore):
+    """Counts the rows that are read."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        super().__init__(disk)
+        self.rows = 0
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        found = super().scan(start, stop, limit=limit)
+        self.rows += len(found)
+        return found
+
+
+def test_continue_as_new_costs_the_same_however_much_waits() -> None:
+    """G23: a generation that takes one event of a long backlog reads as many rows as with a short one, and few."""
+
+    def rows(backlog: int) -> int:
+        app = App()
+
+        @app.orchestration
+        async def again(ctx: OrchestrationContext) -> None:
+            await ctx.wait_for_external_event("x")
+            ctx.continue_as_new(None)
+
+        stepper = Stepper(app)
+        stepper.start("again", "i")
+        for number in range(backlog):
+            stepper.raise_event("i", "x", number)
+        stepper.commit()
+        store = CountingStore(stepper.disk)
+        stepper.kernel.view._store = store
+        for _ in range(40):
+            stepper.kernel.run_turn()
+        head = stepper.instance("i").head
+        assert head is not None
+        assert head.generation >= 20
+        return store.rows
+
+    assert rows(3000) <= rows(300) <= 40 * 3 * MAILBOX_READ_MIN
+
+
+def test_the_first_of_many_is_found_by_a_plain_walk() -> None:
+    """G8: a step of a loop over `task_any` costs a few lines for each task that is left, and builds nothing."""
+
+    def lines(activities: int) -> int:
+        app = App()
+
+        @app.activity
+        def nothing() -> None:
+            return None
+
+        @app.orchestration
+        async def loops(ctx: OrchestrationContext) -> None:
+            tasks = [ctx.call_activity(nothing) for _ in range(activities)]
+            while tasks:
+                tasks.remove(await ctx.task_any(tasks))
+
+        execution = Execution("i", app.registry.orchestration(loops), app.registry, app.payloads, ())
+        execution.feed(Started("e", "loops", None, None, None))
+        return lines_of(lambda: execution.feed(ActivityCompleted(activities // 2, b"1")))
+
+    assert lines(1000) <= 12 * 1000

@@ -99,6 +99,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "registry",
         "tasks",
         "waits",
+        "choices",
         "retries",
         "recorder",
         "sections",

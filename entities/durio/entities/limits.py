@@ -23,6 +23,9 @@ TURN_BYTES_MAX: Final = 4 * 1024 * 1024
 MAILBOX_WINDOW_MAX: Final = 1024
 """Most unread messages of one actor kept in memory; the others wait on disk until the window is read (G7)."""
 
+MAILBOX_READ_MIN: Final = 32
+"""How many unread messages are read first; each time more are needed it is twice as many, up to the window."""
+
 ACTIVATIONS_MAX: Final = 10_000
 """Most actors kept in memory; beyond it the least recently used idle ones are dropped (G7)."""
 

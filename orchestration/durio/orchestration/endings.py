@@ -8,6 +8,7 @@ from durio.orchestration.decision import End
 from durio.orchestration.errors import Terminated
 from durio.orchestration.history import Chunk, Ended, HistoryEvent
 from durio.orchestration.instance import JOB, TIMER, Instance
+from durio.orchestration.limits import APPETITE_MIN
 from durio.orchestration.locking import release_locks
 from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
@@ -195,6 +196,7 @@ def cancel_jobs(instance: Instance, settlement: Settlement) -> None:
 def _drop_code(instance: Instance) -> None:
     instance.open = {}
     instance.complete = True
+    instance.appetite = APPETITE_MIN
     execution, instance.execution = instance.execution, None
     if execution is not None:
         execution.drop()

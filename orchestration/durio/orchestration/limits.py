@@ -13,6 +13,9 @@ REPLAY_SLICE_MS: Final = 2.0
 REPLAY_CHUNKS: Final = 64
 """Rows of history read at a time."""
 
+APPETITE_MIN: Final = 16
+"""Most messages that the first turn of an execution takes; twice as many in each that follows, up to 256 (G23)."""
+
 ACTIVITY_LIMIT: Final = 1000
 """How many of one `async def` activity run at a time unless it says otherwise."""
 
