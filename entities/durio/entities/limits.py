@@ -60,6 +60,9 @@ TIMER_WINDOW_MAX: Final = 4096
 TIMER_BATCH_MAX: Final = 1024
 """Due timers turned into messages before anything else gets a turn (G28)."""
 
+JOBS_START_MAX: Final = 1000
+"""Jobs of an earlier owner that are started together: a hub with a million of them opens without reading all (G8)."""
+
 TRASH_BATCH_MAX: Final = 512
 """Rows of a cut history deleted in one step; more of them wait behind a tombstone (G18, G23)."""
 

@@ -187,9 +187,8 @@ def cancel_jobs(instance: Instance, settlement: Settlement) -> None:
     for kind, key in instance.open.values():
         if kind == JOB:
             settlement.cancel_job(key)
-    group = entity_keys.JOB
-    prefix = group + entity_keys.actor(instance.address)[1:]
-    for key, _ in instance.view.scan(group, prefix, entity_keys.stop_of(prefix)):
+    group = entity_keys.JOB + entity_keys.actor(instance.address)[1:]
+    for key, _ in instance.view.scan(group, group, entity_keys.stop_of(group)):
         settlement.cancel_job(key)
 
 
