@@ -24,6 +24,7 @@ class Scale:
     open_chains_per_s: float = 200.0
     open_signals_per_s: float = 10_000.0
     scenarios: int = 500
+    large_bytes: int = 64 * 1024 * 1024 - 2
 
 
 FULL = Scale()
@@ -44,5 +45,6 @@ QUICK = Scale(
     open_chains_per_s=50.0,
     open_signals_per_s=2_000.0,
     scenarios=20,
+    large_bytes=1024 * 1024,
 )
 """Enough to see that everything runs; the figures say little. Also the warm-up before the rounds that count."""

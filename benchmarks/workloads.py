@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from benchmarks import on_bare, on_durio, processes, simulation
+from benchmarks import large, on_bare, on_durio, processes, simulation
 from benchmarks.figures import Figure
 from benchmarks.scale import Scale
 
@@ -93,6 +93,13 @@ WORKLOADS: Final = (
         (Figure("first", "s"), Figure("all", "s"), Figure("with process start", "s"), Figure("memory", "kB")),
         processes.reopen,
         processes.bare_reopen,
+    ),
+    Workload(
+        "large",
+        "a text of 64 MiB: start, activity, result",
+        (Figure("time", "ms"), Figure("stop", "ms", 50), Figure("stop (own CPU)", "ms"), Figure("disk", "kB", 70_000)),
+        large.large,
+        large.bare_large,
     ),
     Workload("open-calls", "open load: 1,000 calls/s arrive", OPEN, on_durio.open_calls, on_bare.open_calls),
     Workload(

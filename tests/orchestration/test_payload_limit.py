@@ -116,11 +116,11 @@ async def test_an_orchestrator_is_refused_at_the_call_and_history_keeps_it(
         await client.start_new(refused, "r")
         if not reopened:
             await client.raise_event("r", "go")
-            words = await output(client, "r")
-    if reopened:
-        async with hub(tmp_path, app) as client:
+            await finished(client, "r")
+    async with hub(tmp_path, app) as client:
+        if reopened:
             await client.raise_event("r", "go")
-            words = await output(client, "r")
+        words = await output(client, "r")
     assert [word.split(": ")[0] for word in words] == [f"{LIMIT + 1} > {LIMIT}"] * (5 if reopened else 7)
     assert words[0].endswith("input of activity 'swells'")
 

@@ -1,6 +1,7 @@
 """Virtual actors on a durable store: mailboxes, turns, commits and timers; entities as the first kind of actor."""
 
 from durio.entities.address import EntityId, check_entity_id, check_instance_id, check_text, is_entity, operation_name
+from durio.entities.blobs import Reference, Vault, contents_in, is_blob, payload_size, payloads_of
 from durio.entities.changes import View
 from durio.entities.clock import from_us, to_us
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext, NoOperation
@@ -123,6 +124,7 @@ __all__ = [
     "Poisoned",
     "Post",
     "PostTaker",
+    "Reference",
     "Refuse",
     "Release",
     "RequestExpired",
@@ -134,6 +136,7 @@ __all__ = [
     "Taken",
     "UnknownOperation",
     "Unreadable",
+    "Vault",
     "View",
     "VirtualEnv",
     "caller_line",
@@ -142,6 +145,7 @@ __all__ = [
     "check_request_id",
     "check_text",
     "checked_tags",
+    "contents_in",
     "count_unclean",
     "decode_lock",
     "digest_of",
@@ -149,10 +153,13 @@ __all__ = [
     "find_lock",
     "from_us",
     "holds_cancelled",
+    "is_blob",
     "is_entity",
     "letter_id",
     "letter_number",
     "operation_name",
+    "payload_size",
+    "payloads_of",
     "refusal_of",
     "refuse",
     "session_of",

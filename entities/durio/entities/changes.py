@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
+from durio.entities.blobs import Content, Vault
 from durio.entities.messages import Answer, Job, Message, encode_record
-from durio.storage import Reads, WriteSet
+from durio.storage import Bulk, Reads, WriteSet
 
 R = TypeVar("R")
 
@@ -62,10 +63,13 @@ class Batch:
     written and deleted within one batch is never encoded at all.
     """
 
-    __slots__ = ("changes", "dropped", "fresh", "number", "outcomes", "outputs", "results", "tokens")
+    __slots__ = ("_vault", "blobs", "changes", "dropped", "fresh", "number", "outcomes", "outputs", "results", "tokens")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, vault: Vault | None = None) -> None:
         self.number = number
+        self._vault = vault
+        self.blobs: list[Content] = []
+        """Large payloads that become durable with it."""
         self.changes: dict[bytes, dict[bytes, Change]] = {}
         self.fresh: set[bytes] = set()
         self.outputs: list[Output] = []
@@ -79,12 +83,17 @@ class Batch:
         """The same of `async def` operations: the entity, the key of the message, what came of it."""
 
     def __bool__(self) -> bool:
-        return bool(self.changes or self.outputs)
+        return bool(self.changes or self.outputs) or (self._vault is not None and self._vault.unfinished)
 
     def insert(self, group: bytes, key: bytes, record: Record) -> None:
         """Write a key that was never written before: if it is deleted in this batch, it never was."""
         self.put(group, key, record)
         self.fresh.add(key)
+
+    def keep(self, data: bytes) -> None:
+        """An encoded message inside a record refers to large payloads: they stay in memory until they are durable."""
+        if self._vault is not None and 255 in data:
+            self.blobs.extend(self._vault.contents_of(data))
 
     def put(self, group: bytes, key: bytes, record: Change) -> None:
         """Write a key, or delete it with None."""
@@ -92,6 +101,16 @@ class Batch:
         if rows is None:
             rows = self.changes[group] = {}
         rows[key] = record
+
+    def write(self, group: bytes, rows: Iterable[tuple[bytes, Change, bool]]) -> None:
+        """Write keys, delete those with None; fresh ones were never written before."""
+        for key, record, fresh in rows:
+            if record is None:
+                self.delete(group, key)
+            elif fresh:
+                self.insert(group, key, record)
+            else:
+                self.put(group, key, record)
 
     def delete(self, group: bytes, key: bytes) -> None:
         """Delete a key. One that this batch inserted vanishes without a trace."""
@@ -108,14 +127,22 @@ class Batch:
         others[key] = None
 
     def seal(self) -> WriteSet:
-        """The changes as bytes, in the order of the keys."""
-        flat = [
+        """The changes as bytes, in the order of the keys, and the large payloads that come with them. Once a batch."""
+        flat: list[tuple[bytes, bytes | None]] = [
             (key, None if record is None else encode_record(record))
             for rows in self.changes.values()
             for key, record in rows.items()
         ]
+        bulk: tuple[Bulk, ...] = ()
+        if self._vault is not None:
+            blobs, bulk = self._vault.seal(flat)
+            self.blobs += blobs
         flat.sort()
-        return WriteSet(tuple(flat))
+        return WriteSet(
+            tuple(flat),
+            tuple((key, value) for key, value in bulk if isinstance(value, bytes)),
+            tuple((key, value) for key, value in bulk if isinstance(value, str)),
+        )
 
 
 class View:
@@ -126,10 +153,12 @@ class View:
     they are, those of the disk are decoded.
     """
 
-    def __init__(self, store: Reads) -> None:
+    def __init__(self, store: Reads, vault: Vault | None = None) -> None:
+        """Without a `vault` for reading alone."""
         self._store = store
+        self._vault = vault
         self._next = 1
-        self.filling = Batch(0)
+        self.filling = Batch(0, vault)
         self._in_flight: deque[Batch] = deque()
 
     @property
@@ -146,7 +175,7 @@ class View:
         """Close the batch that fills and open the next one."""
         batch = self.filling
         self._in_flight.append(batch)
-        self.filling = Batch(self._next)
+        self.filling = Batch(self._next, self._vault)
         self._next += 1
         return batch
 
@@ -154,6 +183,8 @@ class View:
         """`batch`, the oldest in flight, is on disk."""
         if self._in_flight.popleft() is not batch:
             raise RuntimeError("batches become durable in order")
+        if batch.blobs and self._vault is not None:
+            self._vault.landed(batch.blobs)
 
     def touches(self, group: bytes) -> bool:
         """Whether something of this group is not durable yet."""

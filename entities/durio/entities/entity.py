@@ -12,6 +12,7 @@ import trio
 
 import durio.entities.keys as keys
 from durio.entities.address import EntityId
+from durio.entities.blobs import is_blob, payload_size
 from durio.entities.changes import View
 from durio.entities.context import CURRENT_OPERATION, Directory, EntityContext
 from durio.entities.errors import LockLost, Poisoned
@@ -114,7 +115,7 @@ class EntityKind:
         return self._rows.decode(data)
 
     def prepare(self, actor: Entity) -> bool:
-        return True
+        return self._payloads.ready(actor.state)
 
     def take(self, actor: Entity, mailbox: Mailbox, messages_max: int) -> Taken[list[EntityMessage]] | None:
         behaviour = actor.behaviour
@@ -132,13 +133,15 @@ class EntityKind:
         size = 0
         while len(taken.mails) < messages_max and size < TURN_BYTES_MAX and (waiting := mailbox.peek()) is not None:
             message = _of_entity(waiting[1])
+            if taken.mails and is_blob(getattr(message, "input", None)):
+                break  # it begins a turn: what is large is loaded before
             if not isinstance(message, Operation) or behaviour.is_async(message.name):
                 if taken.mails:
                     break  # it is a turn of its own
                 return Taken([mailbox.pop()], [message])
             taken.mails.append(mailbox.pop())
             taken.work.append(message)
-            size += len(message.input or b"") + _OPERATION_BYTES
+            size += payload_size(message.input) + _OPERATION_BYTES
         taken.full = size >= TURN_BYTES_MAX
         return taken if taken.mails else None
 
@@ -204,7 +207,9 @@ class EntityKind:
         if actor.state is None:
             if before is not None:
                 settlement.delete(STATE)
-        elif actor.state != before:
+        elif self._payloads.same(actor.state, before):
+            actor.state = before
+        else:
             settlement.put(STATE, EntityRow(actor.state, settlement.now_us))
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 import trio
 
+from durio.entities.blobs import payload_size
 from durio.entities.limits import INTAKE_BYTES_MAX, INTAKE_CONTROL_BYTES, MESSAGE_BYTES, TURNS_MS
 from durio.entities.messages import Message
 from durio.entities.waiters import Bell
@@ -144,8 +145,8 @@ def size_of(message: Message) -> int:
     size = MESSAGE_BYTES
     for name in message.__struct_fields__:
         value = getattr(message, name)
-        if type(value) is bytes:
-            size += len(value)
+        if isinstance(value, bytes):
+            size += payload_size(value)
         elif name == "events":
-            size += sum(MESSAGE_BYTES + len(data) for _, data in value)
+            size += sum(MESSAGE_BYTES + payload_size(data) for _, data in value)
     return size

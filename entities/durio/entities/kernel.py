@@ -16,6 +16,7 @@ import msgspec
 
 import durio.entities.keys as keys
 from durio.entities.address import is_entity
+from durio.entities.blobs import Vault
 from durio.entities.catalog import Activation, Catalog
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob, View
 from durio.entities.commands import Commands
@@ -56,8 +57,11 @@ class Kernel:
         activations_max: int = ACTIVATIONS_MAX,
         dedupe_s: float = REQUEST_DEDUPE_S,
         poison: Callable[[View], Poison] = Poison,
+        vault: Vault | None = None,
     ) -> None:
-        self.view = View(store)
+        self.vault = vault or Vault(store, store.epoch)
+        self.vault.recover()
+        self.view = View(store, self.vault)
         self.catalog = Catalog(activations_max)
         self.timers = Timers(self.view)
         self.requests = Requests(self.view, dedupe_s)
@@ -159,7 +163,7 @@ class Kernel:
         if due_us is None:
             self.deliver(address, message, lane)
         else:
-            self._schedule(keys.timer(due_us, self.arrival()), Timer(address, encode_record(message)))
+            self.timers.schedule(keys.timer(due_us, self.arrival()), Timer(address, encode_record(message)))
         if tell:
             self.reply(token, Answer())
 
@@ -254,7 +258,8 @@ class Kernel:
     def _run(self, activation: Activation) -> None:
         kind, left = activation.kind, TURN_MESSAGES_MAX
         while left > 0:
-            if not self._parking.done(activation, self._apply) or not kind.prepare(activation.actor):
+            ready = self._parking.done(activation, self._apply) and kind.prepare(activation.actor)
+            if not ready or not self.vault.is_loaded(activation.mailbox.peek):
                 self._wake(activation.address, activation)
                 return
             turn = self._turn(activation, left)
@@ -308,17 +313,11 @@ class Kernel:
         self.poison.settled(activation.address, settlement.consumed)
         for start, stop, rows in cut:
             self.tombstones.cut(start, stop, rows)
-        for key, record, fresh in settlement.written:
-            if record is None:
-                batch.delete(group, key)
-            elif fresh:
-                batch.insert(group, key, record)
-            else:
-                batch.put(group, key, record)
+        batch.write(group, settlement.written)
         for table, record in settlement.listed:
             batch.put(table, table + group[1:], record)
         for key, timer in settlement.timers:
-            self._schedule(key, timer)
+            self.timers.schedule(key, timer)
         for key in settlement.timers_cancelled:  # one of this turn may be among them
             batch.delete(keys.TIMER, key)
             self.timers.discard(key)
@@ -343,10 +342,6 @@ class Kernel:
             elif type(output) is Ended:
                 batch.outputs.extend(self.posts.ended(output, self._now_us()))
             batch.outputs.append(output)
-
-    def _schedule(self, key: bytes, timer: Timer) -> None:
-        self.view.filling.insert(keys.TIMER, key, timer)
-        self.timers.add(key, timer)
 
     def _activate(self, address: str) -> Activation:
         activation = self.catalog.get(address)
@@ -380,8 +375,6 @@ class Kernel:
     def committed(self, batch: Batch) -> list[Output]:
         """The batch is durable: its outputs may leave."""
         self.view.durable(batch)
-        for result in self.jobs.recover(self._now_us()):
-            self.job_done(*result)
         for address in self.poison.released():
             self._wake(address, self.catalog.get(address))
         if not batch.dropped:

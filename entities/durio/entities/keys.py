@@ -18,6 +18,8 @@ POISON: Final = b"p"
 LETTER: Final = b"u"
 TAKEN: Final = b"i"
 WATCH: Final = b"w"
+BLOB: Final = b"b"
+HOLDER: Final = b"h"
 
 
 def actor(address: str) -> bytes:
@@ -72,11 +74,6 @@ def lock(address: str) -> bytes:
     return LOCK + text(address)
 
 
-def job_group(key: bytes) -> bytes:
-    """The prefix of all jobs of the actor that the job under `key` belongs to."""
-    return key[: key.index(b"\0") + 1]
-
-
 def request(request_id: str) -> bytes:
     """A request id."""
     return REQUEST + text(request_id)
@@ -106,6 +103,11 @@ def parts_of_watch(key: bytes) -> tuple[str, str, str]:
     """Address, life and request id of such a row."""
     address, life, own_id, _ = key[1:].decode().split("\0")
     return address, life, own_id
+
+
+def blob(blob_id: bytes) -> bytes:
+    """The prefix of the rows of a blob."""
+    return BLOB + blob_id
 
 
 def stop_of(prefix: bytes) -> bytes:

@@ -11,6 +11,19 @@ PAYLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
 """Longest payload, encoded; `open_hub(payload_bytes_max=...)` sets another. Whoever decodes it needs several times as
 much memory at once."""
 
+BLOB_BYTES_MIN: Final = 128 * 1024
+"""A longer payload is a blob: on disk once, and a short reference wherever else it would be. Below it, copies are
+cheaper than the two rows more that a blob takes."""
+
+BLOB_CACHE_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Blobs that are durable and in memory, too: two of the largest, so that what was just written is not read again."""
+
+BLOB_ROWS_FREED_MAX: Final = 4096
+"""Rows of blobs deleted in one commit, some 4 GiB: each is a walk through the tree; more of them wait for the next."""
+
+BLOB_SLICE_MS: Final = 2.0
+"""Loading a blob for a turn gives way to others after this long (G8)."""
+
 PAYLOAD_DEPTH_MAX: Final = 200
 """Deepest nesting that is encoded: what was encoded on a short call stack must decode on a long one."""
 
@@ -22,9 +35,6 @@ TURN_BYTES_MAX: Final = 4 * 1024 * 1024
 
 MAILBOX_WINDOW_MAX: Final = 1024
 """Most unread messages of one actor kept in memory; the others wait on disk until the window is read (G7)."""
-
-MAILBOX_READ_MIN: Final = 32
-"""How many unread messages are read first; each time more are needed it is twice as many, up to the window."""
 
 ACTIVATIONS_MAX: Final = 10_000
 """Most actors kept in memory; beyond it the least recently used idle ones are dropped (G7)."""
@@ -59,9 +69,6 @@ TIMER_WINDOW_MAX: Final = 4096
 
 TIMER_BATCH_MAX: Final = 1024
 """Due timers turned into messages before anything else gets a turn (G28)."""
-
-JOBS_START_MAX: Final = 1000
-"""Jobs of an earlier owner that are started together: a hub with a million of them opens without reading all (G8)."""
 
 TRASH_BATCH_MAX: Final = 512
 """Rows of a cut history deleted in one step; more of them wait behind a tombstone (G18, G23)."""

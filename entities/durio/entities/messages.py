@@ -235,4 +235,11 @@ def _waiting_for(raw: bytes) -> tuple[int, str, Caller | None]:
         return 0, "", None
 
 
-encode_record: Final = msgspec.msgpack.Encoder().encode
+def _plain(value: object) -> bytes:
+    """A reference to a large payload is bytes with something attached; only the bytes are written."""
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise NotImplementedError(type(value))
+
+
+encode_record: Final = msgspec.msgpack.Encoder(enc_hook=_plain).encode

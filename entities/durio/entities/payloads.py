@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections import abc
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import cattrs
 import msgspec
 
+from durio.entities.blobs import MARK, Vault, utf8_size
 from durio.entities.converters import (
     Read,
     as_is,
@@ -24,7 +27,10 @@ from durio.entities.converters import (
 )
 from durio.entities.errors import DurioError
 from durio.entities.failures import storable
-from durio.entities.limits import PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
+from durio.entities.limits import BLOB_BYTES_MIN, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
+from durio.storage import StorageError
+
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 class PayloadError(DurioError):
@@ -69,35 +75,46 @@ class Payloads:
     one. `bytes_max` bounds what is encoded, not what is decoded.
     """
 
+    vault: Vault | None = None
+    """Where large ones go; without it all are bytes of JSON."""
+
     def __init__(self, converter: cattrs.Converter | None = None, bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._own = converter is None
         self._converter = default_converter() if converter is None else converter.copy()
         self._bytes_max = bytes_max
+        self._blob_bytes_min = sys.maxsize
         self._reads: dict[object, Read] = {}
 
-    def within(self, bytes_max: int) -> Payloads:
-        """The same with another limit: one app may run in several hubs."""
+    def of_hub(
+        self, vault: Vault, *, bytes_max: int = PAYLOAD_BYTES_MAX, blob_bytes_min: int = BLOB_BYTES_MIN
+    ) -> Payloads:
+        """The same for one hub, with its limit, and its vault for what is longer than `blob_bytes_min`."""
         twin = copy.copy(self)
-        twin._bytes_max = bytes_max
+        twin.vault, twin._bytes_max, twin._blob_bytes_min = vault, bytes_max, blob_bytes_min
         return twin
 
     def encode(self, value: object, what: str = "value") -> bytes:
-        """JSON of `value` in UTF-8; `PayloadError` if it has no JSON form that decodes again, or is too large."""
+        """JSON of `value` in UTF-8, or a reference to a large one.
+
+        Raises `PayloadError` if it has no JSON form that decodes again, `PayloadTooLarge` if it is too large.
+        """
         try:
             kind = type(value)
+            if kind is str and isinstance(value, str) and len(value) > self._blob_bytes_min:
+                return self._keep(value, utf8_size(value), 2, what)
             data = to_json(value) if kind is str or kind is int or kind is bool else self._encode(value)
-        except MemoryError:
+        except (MemoryError, PayloadTooLarge):
             raise
         except Exception as error:  # the user's own hooks and properties run in here
             raise _refusal(what, type(value), error) from error
-        if len(data) > self._bytes_max:
-            raise PayloadTooLarge(what, type_label(type(value)), len(data), self._bytes_max)
+        if len(data) > self._bytes_max or len(data) > self._blob_bytes_min:
+            return self._keep(data, len(data), 0, what, type(value))
         return data
 
     def decode(self, data: bytes, type_: object = Any, what: str = "value") -> Any:
         """The value in `data` as a `type_` (`Any`: plain JSON values); `PayloadError` if it is none."""
         try:
-            value = from_json(data)
+            value = from_json(data) if data[:1] != MARK else self._look_up(data)
             if type_ is Any:
                 return value
             try:
@@ -105,10 +122,56 @@ class Payloads:
             except (KeyError, TypeError):
                 read = self._find(type_)
             return read(value, type_)
-        except MemoryError:
+        except (MemoryError, StorageError):
             raise
         except Exception as error:  # the user's own hooks, validators and constructors run in here
             raise _refusal(what, type_, error) from error
+
+    def adopt(self, message: M) -> M:
+        """A message whose payloads another process encoded, all in one: large ones go into the vault.
+
+        Raises `PayloadTooLarge`, and `PayloadError` for a reference: only the hub itself makes them.
+        """
+        changed: dict[str, object] = {}
+        for name in message.__struct_fields__:
+            value = getattr(message, name)
+            if isinstance(value, bytes):
+                changed[name] = self._adopted(value, name)
+            elif name == "events":
+                changed[name] = tuple((event, self._adopted(data, f"event {event!r}")) for event, data in value)
+        return msgspec.structs.replace(message, **changed) if changed else message
+
+    def _adopted(self, data: bytes, what: str) -> bytes:
+        if data[:1] == MARK:
+            raise PayloadError(what, "bytes", "it is a reference and no value: send the value itself")
+        if len(data) > self._bytes_max or len(data) > self._blob_bytes_min:
+            return self._keep(data, len(data), 0, what, bytes)
+        return data
+
+    def loading(self, payload: bytes | None) -> Iterator[None]:
+        """Bring a payload into memory, so that `decode` need not; gives way every megabyte. Raises `CorruptRecord`."""
+        if self.vault is not None:
+            yield from self.vault.loading(payload)
+
+    def same(self, one: bytes | None, other: bytes | None) -> bool:
+        """Whether two payloads are equal; large ones that are not in memory count as different."""
+        return one == other if self.vault is None else self.vault.same(one, other)
+
+    def ready(self, *payloads: bytes | None) -> bool:
+        """Whether payloads are in memory; False: ask again after others had their turn (G8)."""
+        return self.vault is None or self.vault.ready(payloads)
+
+    def _keep(self, value: str | bytes, size: int, quotes: int, what: str, type_: type = str) -> bytes:
+        if size + quotes > self._bytes_max:
+            raise PayloadTooLarge(what, type_label(type_), size + quotes, self._bytes_max)
+        assert self.vault is not None, "of_hub sets both"
+        return self.vault.keep(value, size)
+
+    def _look_up(self, reference: bytes) -> Any:
+        if self.vault is None:
+            raise LookupError("it lies apart from its record: decode it with the payloads of its hub")
+        value = self.vault.value(reference)
+        return value if isinstance(value, str) else from_json(value)
 
     def _find(self, type_: Any) -> Read:
         if isinstance(type_, str):

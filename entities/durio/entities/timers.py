@@ -33,6 +33,12 @@ class Timers:
         key = self._first()
         return None if key is None else keys.timer_due_us(key)
 
+    def schedule(self, key: bytes, timer: Timer) -> None:
+        """Write a timer."""
+        self._view.filling.insert(keys.TIMER, key, timer)
+        self._view.filling.keep(timer.message)
+        self.add(key, timer)
+
     def add(self, key: bytes, timer: Timer) -> None:
         """A timer was written."""
         if self._horizon is not None and key >= self._horizon:

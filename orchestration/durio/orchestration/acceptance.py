@@ -6,7 +6,17 @@ from typing import Final
 
 import attrs
 
-from durio.entities import Answer, Answered, JobCrashed, LockAnswered, Mail, Message, StartInstance, refusal_of
+from durio.entities import (
+    Answer,
+    Answered,
+    JobCrashed,
+    LockAnswered,
+    Mail,
+    Message,
+    StartInstance,
+    payload_size,
+    refusal_of,
+)
 from durio.entities import keys as entity_keys
 from durio.orchestration.errors import ActivityCrashed, InstanceAlreadyExists, InstanceFinished, InstanceNotFound
 from durio.orchestration.execution import Execution
@@ -135,5 +145,4 @@ def is_child_of(instance: Instance, message: Terminate) -> bool:
 def size_of(mail: Mail) -> int:
     """About how many bytes a message holds."""
     message = mail[1]
-    data = getattr(message, "input", None) or getattr(message, "result", None) or b""
-    return len(data) + 64
+    return payload_size(getattr(message, "input", None) or getattr(message, "result", None)) + 64

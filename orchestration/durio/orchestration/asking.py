@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from durio.entities import (
     Message,
     Payloads,
     caller_line,
+    contents_in,
     digest_of,
+    is_blob,
 )
 from durio.orchestration.app import App
 from durio.orchestration.link import Link
@@ -56,6 +59,7 @@ class Asking:
         message: Message = build(at_us=self._link.env.now_us(), reply="" if tell else token, **more)
         digest = b""
         if request_id is not None:
+            await self._work_off(content.digesting() for content in contents_in(message))
             digest = digest_of(build.func.__name__, address, tell, due_us, *sorted(build.keywords.items()))
         answer = await self._link.submit(address, message, token, lane=lane, tell=tell, digest=digest, due_us=due_us)
         if answer.refusal and answer.failure is not None:
@@ -64,6 +68,16 @@ class Asking:
 
     def _encode(self, value: object, what: str) -> bytes | None:
         return None if value is None else self._payloads.encode(value, what)
+
+    async def _load(self, *payloads: bytes | None) -> None:
+        """Bring large payloads into memory before they are decoded; others run meanwhile."""
+        if any(map(is_blob, payloads)):
+            await self._work_off(map(self._payloads.loading, payloads))
+
+    async def _work_off(self, works: Iterable[Iterator[None]]) -> None:
+        for work in works:
+            for _ in work:
+                await self._link.checkpoint()
 
     def _check_outside(self) -> None:
         """No client inside a turn: refused before any effect, and not to be swallowed (G13, G21)."""

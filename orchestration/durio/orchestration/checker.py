@@ -9,6 +9,7 @@ import msgspec
 
 from durio.entities import EntityId, Lock, entity_messages
 from durio.entities import keys as entity_keys
+from durio.entities.blob_check import BlobChecks
 from durio.entities.entity import STATE, EntityRow
 from durio.entities.locks import HALF, Half
 from durio.entities.messages import Job, Request, Timer, Tombstone
@@ -48,7 +49,7 @@ class _Instance:
 
 
 class HubChecks:
-    """Every record decodes as what its key says; histories are whole; instances, jobs and what is cut off fit.
+    """Every record decodes as what its key says; histories and large payloads are whole; instances, jobs, cuts fit.
 
     Tables and rows that it does not know are left to their checksums.
     """
@@ -79,6 +80,7 @@ class HubChecks:
         self._entity_message, self._instance_message = entity_messages(), message_decoder()
         self._jobs, self._timers = msgspec.msgpack.Decoder(Job), msgspec.msgpack.Decoder(Timer)
         self._tombstones = msgspec.msgpack.Decoder(Tombstone)
+        self._blobs = BlobChecks()
         self._instance = _Instance("")
         self._instances: set[str] = set()
         self._job_owners: dict[str, bytes] = {}
@@ -88,6 +90,7 @@ class HubChecks:
 
     def record(self, key: bytes, payload: bytes) -> Iterator[str]:
         """What is wrong with one record."""
+        self._blobs.record(key, payload)
         if key[:1] != entity_keys.ACTOR:
             self._finish_instance()
         check = self._tables.get(key[:1])
@@ -102,6 +105,8 @@ class HubChecks:
         """What does not fit together."""
         self._finish_instance()
         yield from self._late
+        for damaged, words in self._blobs.end():
+            yield shown(damaged), words
         for address, key in self._job_owners.items():
             if address not in self._instances:
                 yield shown(key), f"it is a job of {address!r}, and there is no such instance"

@@ -20,6 +20,7 @@ from durio.entities import (
     check_instance_id,
     check_text,
     checked_tags,
+    payloads_of,
     to_us,
 )
 from durio.entities import keys as entity_keys
@@ -33,7 +34,7 @@ from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.link import Link
 from durio.orchestration.messages import Purge, RaiseEvent, Resume, Suspend, Terminate
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot
-from durio.orchestration.status import DurableOrchestrationStatus, history_of, status_of
+from durio.orchestration.status import DurableOrchestrationStatus, history_of, payloads_shown, status_of
 
 I = TypeVar("I")  # noqa: E741  # the input of a call
 
@@ -182,6 +183,7 @@ class Client(EntityClient, DeadLetterClient):
                 events.extend(event for part in read_history(instance, self._decoders) for event in part)
             if not show_history or self._head(address) == instance.head:
                 break  # no commit came between the head and its history
+        await self._load(*payloads_shown(snapshot), *(data for event in events for data in payloads_of(event)))
         decode = self._decoder(snapshot)
         history = history_of(events, decode, show_output=show_history_output) if show_history else None
         return status_of(address, snapshot, decode, show_input=show_input, history=history)
@@ -204,6 +206,7 @@ class Client(EntityClient, DeadLetterClient):
                 return await self.wait_for_completion(address)  # a new life began between the two reads
             snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
             await self._link.checkpoint()
+        await self._load(*payloads_shown(snapshot))
         return status_of(address, snapshot, self._decoder(snapshot))
 
     async def raise_event(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final
@@ -12,7 +13,7 @@ import attrs
 import msgspec
 import trio
 
-from durio.entities import MAIL_LANE, Answer, EntityKind, Env, Message, SystemEnv, holds_cancelled, single
+from durio.entities import MAIL_LANE, Answer, EntityKind, Env, Message, SystemEnv, Vault, holds_cancelled, single
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.entities.waiters import Bell
 from durio.orchestration.app import App
@@ -179,7 +180,7 @@ class _Connection(AbstractAsyncContextManager[Client]):
 def client_over(link: TrioLink, app: App | None, env: Env, payload_bytes_max: int) -> Client:
     """The client for a link to another process."""
     app = OpenApp() if app is None else app
-    payloads = app.payloads.within(payload_bytes_max)
+    payloads = app.payloads.of_hub(Vault(link.store), bytes_max=payload_bytes_max, blob_bytes_min=sys.maxsize)
     entities = EntityKind(app.registry.entities, payloads, HubDirectory(app.registry, env))
     return Client(link, app, entities, payloads)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from durio.entities import EntityId, HubCommand, Message, Operation, StartInstance, View, is_entity
+from durio.entities import EntityId, HubCommand, Message, Operation, Payloads, StartInstance, View, is_entity
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.instance import Decoders, load
 from durio.orchestration.messages import message_decoder
@@ -21,17 +21,21 @@ class HubDoorman:
     (G31); a client without an app gets the version that is the default when its start is taken in.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, payloads: Payloads) -> None:
         self._registry = registry
+        self._payloads = payloads
         self._operations = msgspec.msgpack.Decoder(Operation)
         self._instances = message_decoder()
         self._commands = msgspec.msgpack.Decoder(HubCommand)
         self._decoders = Decoders()
 
     def admit(self, address: str, data: bytes, open_names: bool) -> Message:
-        """The message for `address`. Raises `NotRegistered`, and `ValueError` for bytes that are no message."""
+        """The message for `address`.
+
+        Raises `NotRegistered`, `PayloadTooLarge`, and `ValueError` for bytes that are no message.
+        """
         try:
-            message = self._decode(address, data)
+            message = self._payloads.adopt(self._decode(address, data))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"the message of another process cannot be read: {error}") from error
         if isinstance(message, Operation):

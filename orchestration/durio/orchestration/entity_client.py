@@ -138,6 +138,7 @@ class EntityClient(Asking):
         type_ = behaviour.result_type(name) if expected_type is None else expected_type
         if type_ is Any and callable(operation):
             type_ = result_type_of(operation)
+        await self._load(answer.value)
         return self._payloads.decode(answer.value, type_, f"result of {name!r} of {entity_id}")
 
     @overload
@@ -151,6 +152,7 @@ class EntityClient(Asking):
         if data is None:
             return EntityStateResponse(False)
         state = self._entities.decode_row(data).state
+        await self._load(state)
         return EntityStateResponse(True, self._payloads.decode(state, expected_type, f"state of {entity_id}"))
 
     async def list_locks(self, locks_max: int = LOCKS_MAX) -> list[EntityLock]:

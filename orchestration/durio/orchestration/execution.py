@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from durio.entities import Failure, Guard, Payloads
-from durio.orchestration.choices import First, wait_for
 from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
@@ -86,7 +85,7 @@ class Execution:
         self.guard = Guard()
         self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name, self)
-        self._wait: Wait | First | None = None
+        self._wait: Wait | None = None
 
     # Entries
 
@@ -104,12 +103,18 @@ class Execution:
                 return
             self._take(self._resume(wait))
 
-    def replay(self, events: Iterable[HistoryEvent]) -> Iterator[None]:
-        """Take a recorded history in; gives way after every entry. A difference ends the execution as Failed."""
+    def replay(self, events: Iterable[HistoryEvent | None]) -> Iterator[None]:
+        """Take a recorded history in; gives way after every entry, and at None.
+
+        A difference ends the execution as Failed.
+        """
         self.is_replaying = True
         entry: Entry | None = None
         expected: deque[HistoryEvent] = deque()
         for event in events:
+            if event is None:
+                yield
+                continue
             if isinstance(event, ACTIONS):
                 expected.append(event)
                 continue
@@ -188,13 +193,13 @@ class Execution:
     # What tasks ask for
 
     def observe(self, task: Task[Any]) -> bool:
-        wait = wait_for(task, self.events)
+        wait = Wait(task, self.events)
         if wait.ready:
             wait.observe()
         return wait.ready
 
     def is_ready(self, task: Task[Any]) -> bool:
-        return wait_for(task, self.events).ready
+        return Wait(task, self.events).ready
 
     def cancel_action(self, action: int) -> None:
         self.open.pop(action, None)
@@ -202,7 +207,7 @@ class Execution:
 
     # Inside
 
-    def _resume(self, wait: Wait | First) -> Step:
+    def _resume(self, wait: Wait) -> Step:
         try:
             value = self.guard.run(_observe, wait)
         except KeyboardInterrupt:
@@ -215,7 +220,7 @@ class Execution:
         if self.recorder.broken is not None:
             step = Raised(self.recorder.broken)
         if isinstance(step, Waits):
-            self._wait = wait_for(step.task, self.events)
+            self._wait = Wait(step.task, self.events)
             self.waits_anew = True
             return
         self.end = self._end_of(step)
@@ -309,7 +314,7 @@ class Execution:
             self._wait.finished(task)
 
 
-def _observe(wait: Wait | First) -> Any:
+def _observe(wait: Wait) -> Any:
     wait.observe()
     return wait.task.outcome()
 

@@ -22,6 +22,7 @@ from durio.entities import (
     PostTaker,
     Runtime,
     SystemEnv,
+    Vault,
     caller_line,
     count_unclean,
     holds_cancelled,
@@ -63,7 +64,6 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
 
     async def __aenter__(self) -> Client:
         app, env = self.app, self.env
-        payloads = app.payloads.within(self.payload_bytes_max)
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
                 "durio runs on Trio: start the program with trio.run(main), not with asyncio.run(main())"
@@ -71,9 +71,11 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         guard = CURRENT_GUARD.get()
         if guard is not None:
             raise guard.refuse(AskInsideTurn("a hub was opened inside a turn", INSTEAD, caller_line()))
-        directory = HubDirectory(app.registry, env)
         store = await self.open_store()
         env.begin(store.epoch)
+        vault = Vault(store, store.epoch)
+        payloads = app.payloads.of_hub(vault, bytes_max=self.payload_bytes_max)
+        directory = HubDirectory(app.registry, env)
         entities = EntityKind(app.registry.entities, payloads, directory, store.notes)
         instances = InstanceKind(
             app.registry,
@@ -95,9 +97,10 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
                 activations_max=self.activations_max,
                 dedupe_s=self.dedupe_s,
                 poison=poison,
+                vault=vault,
             )
             if isinstance(store, LmdbStore):
-                posts = PostTaker.open(store, HubDoorman(app.registry), env)
+                posts = PostTaker.open(store, HubDoorman(app.registry, payloads), env)
             self._runtime = Runtime(
                 store,
                 make_kernel,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 from durio.entities import (
     Answer,
@@ -19,6 +19,8 @@ from durio.entities import (
     StartInstance,
     Taken,
     View,
+    is_blob,
+    payloads_of,
 )
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import Work, entry_of, is_child_of, judge, size_of
@@ -114,7 +116,7 @@ class InstanceKind:
             if taken is None and mailbox.peek_control() is not None:
                 return Taken([mailbox.pop_control()], Work("control"))  # all mail before it was looked at
             return taken
-        return self._take_running(actor, mailbox, min(messages_max, actor.appetite))
+        return self._take_running(actor, mailbox, messages_max)
 
     def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
         work, note = taken.work, self._notes.note
@@ -173,22 +175,20 @@ class InstanceKind:
     def _prepare(self, actor: Instance) -> Generator[None, None, None]:
         """Read the history, and replay it unless the instance holds its mail."""
         actor.open.clear()
-        events: list[HistoryEvent] = []
-        for part in read_history(actor, self._decoders):
-            if not actor.holding and not actor.stopped:
-                events.extend(part)
-            yield
-        actor.complete = True
         behaviour = actor.behaviour
-        if actor.holding or actor.stopped or behaviour is None or actor.head is None:
+        if actor.holding or actor.stopped or behaviour is None:
+            for _ in read_history(actor, self._decoders):
+                yield
+            actor.complete = True
             return
         execution = self._execution(actor, behaviour)
         try:
-            for _ in execution.replay(events):
+            for _ in execution.replay(self._history(actor)):
                 yield
-        except GeneratorExit:
-            execution.drop()  # the hub closes meanwhile: cleanup runs behind the guard, without effect
+        except BaseException:
+            execution.drop()  # the hub closes, or a row is damaged: cleanup runs behind the guard, without effect
             raise
+        actor.complete = True
         if self._hold and execution.end is not None:
             logger.error("%s is held: %s", actor.address, execution.recorder.broken)
             execution.drop()
@@ -196,6 +196,16 @@ class InstanceKind:
             return
         execution.status_set = execution.waits_anew = False
         actor.execution = execution
+
+    def _history(self, actor: Instance) -> Iterator[HistoryEvent | None]:
+        """The events of the current execution, each with what it refers to in memory; None: give way."""
+        for part in read_history(actor, self._decoders):
+            for event in part:
+                for payload in payloads_of(event):
+                    for _ in self._payloads.loading(payload):
+                        yield None
+                yield event
+            yield None
 
     def _execution(
         self, actor: Instance, behaviour: Orchestration, ancestors: tuple[str, ...] | None = None
@@ -251,8 +261,8 @@ class InstanceKind:
         work.execution_id = actor.head.execution
         while mail is not None and len(taken.mails) < messages_max and size < STEP_BYTES_MAX:
             message = mail[1]
-            if isinstance(message, StartInstance):
-                break
+            if isinstance(message, StartInstance) or (taken.mails and any(map(is_blob, payloads_of(message)))):
+                break  # what is large begins a turn: it is loaded before
             mailbox.pop()
             entry = entry_of(actor, message, mail[0], closed)
             if entry is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import attrs
 import msgspec
 
-from durio.entities import View, is_entity
+from durio.entities import Payloads, Vault, View, is_entity
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.execution import Execution
@@ -62,15 +62,16 @@ def replay_histories(hub: str | os.PathLike[str] | Store, app: App, *, finished:
     else:
         raise TypeError(f"hub is a path or a Store, not {hub!r}")
     try:
-        return list(replay_all(View(store), app, finished=finished))
+        return list(replay_all(View(store), app, Vault(store), finished=finished))
     finally:
         if store is not hub:
             store.close()
 
 
-def replay_all(view: View, app: App, *, finished: bool = False) -> Iterator[ReplayResult]:
+def replay_all(view: View, app: App, vault: Vault, *, finished: bool = False) -> Iterator[ReplayResult]:
     """Replay the instances that a view shows, one at a time."""
     decoders = Decoders()
+    payloads = app.payloads.of_hub(vault)
     for address in _instances(view):
         try:
             instance = load(view, address, decoders)
@@ -80,10 +81,10 @@ def replay_all(view: View, app: App, *, finished: bool = False) -> Iterator[Repl
         if instance.head is None or instance.origin is None:
             continue
         if instance.alive or (finished and instance.head.status in CHECKED_WHEN_FINISHED):
-            yield replay_instance(instance, app, decoders)
+            yield replay_instance(instance, app, decoders, payloads)
 
 
-def replay_instance(instance: Instance, app: App, decoders: Decoders) -> ReplayResult:
+def replay_instance(instance: Instance, app: App, decoders: Decoders, payloads: Payloads) -> ReplayResult:
     """Replay the current execution of one instance."""
     head, origin = instance.head, instance.origin
     assert head is not None and origin is not None, "there is a life"
@@ -94,7 +95,7 @@ def replay_instance(instance: Instance, app: App, decoders: Decoders) -> ReplayR
         error = app.registry.missing_orchestration(origin.name, origin.version)
     else:
         ancestors = () if origin.parent is None else origin.parent.ancestors
-        execution = Execution(instance.address, behaviour, app.registry, app.payloads, ancestors)
+        execution = Execution(instance.address, behaviour, app.registry, payloads, ancestors)
         try:
             history = [event for part in read_history(instance, decoders) for event in part]
             events = len(history)

@@ -93,6 +93,12 @@ def status_of(
     )
 
 
+def payloads_shown(snapshot: Snapshot) -> list[bytes | None]:
+    """The payloads that a status shows."""
+    output = None if snapshot.final is None else snapshot.final.output
+    return [snapshot.origin.input, output, snapshot.head.custom_status]
+
+
 def history_of(events: list[HistoryEvent], decode: Decode, *, show_output: bool) -> list[dict[str, Any]]:
     """History for people: one dict an event, with its time and decoded payloads (results only if `show_output`)."""
     shown: list[dict[str, Any]] = []

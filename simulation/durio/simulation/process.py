@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from durio.entities import REQUEST_TOKEN, EntityKind, Job, Kernel, Message, Operation, Poison, count_unclean, keys
+from durio.entities import REQUEST_TOKEN, EntityKind, Kernel, Message, Operation, Poison, Vault, count_unclean, keys
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import Outcome
 from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, REQUEST_DEDUPE_S
@@ -97,20 +99,25 @@ class Process:
         self._tokens = 0
         self._forgot_us = around.clock.wall_us
         app, parts = around.app, around.parts
+        vault = Vault(store, store.epoch, slice_ms=math.inf)  # the real clock decides nothing here
+        self.payloads = payloads = app.payloads.of_hub(vault, blob_bytes_min=parts.blob_bytes_min)
         directory = HubDirectory(app.registry, self.env)
-        entities = parts.entities(app.registry.entities, app.payloads, directory, notes=store.notes)
-        instances = parts.instances(app.registry, app.payloads, directory, notes=store.notes)
+        entities = parts.entities(app.registry.entities, payloads, directory, notes=store.notes)
+        instances = parts.instances(app.registry, payloads, directory, notes=store.notes)
         self.entities = entities
         self.kernel = parts.kernel(
             store,
             WatchedEntities(entities, around.trace, around.log, self._batch),
-            WatchedInstances(instances, around.trace, around.log, self._batch, app=app, reality=around.reality),
+            WatchedInstances(
+                instances, around.trace, around.log, self._batch, app=app, payloads=payloads, reality=around.reality
+            ),
             self.env.now_us,
             activations_max=0 if around.evict else ACTIVATIONS_MAX,
             dedupe_s=around.dedupe_s,
+            vault=vault,
             poison=partial(Poison, careful=parts.count_unclean(store, self.env.now_us())),
         )
-        self.activities = parts.activities(app.registry, app.payloads, self.env, notes=store.notes)
+        self.activities = parts.activities(app.registry, payloads, self.env, notes=store.notes)
         self.activities.report_to(self)
         self.operations = OperationRunner(self.kernel, entities, self.env, self, store.notes)
 
@@ -145,10 +152,6 @@ class Process:
             completion = Completion(self._around.completions, key, address, message, getattr(message, "action", 0))
             self._around.trace.note(f"result {completion}")
             self.completions.append(completion)
-
-    def job(self, key: bytes) -> Job | None:
-        """A job as it lies in the hub; None if it is not wanted any more."""
-        return self.kernel.jobs.find(key)
 
     def operation_done(self, offer: Offer, outcome: Outcome) -> None:
         """An `async def` operation ended."""
@@ -280,6 +283,8 @@ class Parts:
     activities: Callable[..., ActivityRunner] = ActivityRunner
     process: Callable[..., Process] = Process
     count_unclean: Callable[[Store, int], frozenset[str]] = count_unclean
+    blob_bytes_min: int = sys.maxsize
+    """From how many bytes on payloads lie apart. By default none do: it changes nothing that a program can see."""
 
 
 def _shown(message: Message) -> str:

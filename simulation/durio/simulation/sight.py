@@ -53,7 +53,7 @@ class Sight:
         state = self._encoded(str(EntityId(name, key)))
         if state is None:
             return entity() if isinstance(entity, type) else None
-        return app.payloads.decode(state, entity if isinstance(entity, type) else Any, f"state of {name!r}")
+        return self._process.payloads.decode(state, entity if isinstance(entity, type) else Any, f"state of {name!r}")
 
     def exists(self, entity: type | str | Callable[..., Any], key: str = "k") -> bool:
         """Whether an entity exists at the last commit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durio.entities import Failure, LockAnswered, LockRequest, Refuse, Settlement
+from durio.entities import Failure, LockAnswered, LockRequest, Refuse, Settlement, is_blob, payload_size
 from durio.entities.messages import EntityMessage
 from durio.orchestration.decision import End
 from durio.orchestration.history import (
@@ -87,7 +87,9 @@ def failed(failure: Failure) -> str:
 
 
 def text(data: bytes | None) -> str:
-    """A payload as it is: JSON; nothing if there is none."""
+    """A payload as it is: JSON; nothing if there is none; of one that lies apart only its size."""
+    if is_blob(data):
+        return f"<{payload_size(data)} bytes>"
     return "" if data is None else data.decode()
 
 

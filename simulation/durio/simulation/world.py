@@ -216,7 +216,7 @@ class World:
 
     def _start(self) -> None:
         self.process = self.around.parts.process(self._open_store(), self.around, self._hear)
-        self.client = Client(SimLink(self.process), self.around.app, self.process.entities)
+        self.client = Client(SimLink(self.process), self.around.app, self.process.entities, self.process.payloads)
         self._ahead = self._last_task = self._streak = 0
 
     def _askable(self) -> Iterable[Call]:

@@ -28,7 +28,7 @@ from durio.storage.errors import (
 from durio.storage.fifo import Bell, is_heard, ring
 from durio.storage.folder import HubFolder
 from durio.storage.inbox import Inbox
-from durio.storage.keys import after, from_text, from_u32, from_u64, text, u32, u64
+from durio.storage.keys import FIRST_KEY, after, from_text, from_u32, from_u64, text, u32, u64
 from durio.storage.limits import FORMAT_VERSION, KEY_BYTES_MAX
 from durio.storage.lock import OwnerLock
 from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
@@ -37,13 +37,15 @@ from durio.storage.reader import HubReader
 from durio.storage.report import Finding, Report
 from durio.storage.store import LmdbStore
 from durio.storage.verify import verify
-from durio.storage.writes import Change, WriteSet
+from durio.storage.writes import Bulk, Change, WriteSet, bulk_rows
 
 __all__ = [
+    "FIRST_KEY",
     "FORMAT_VERSION",
     "KEY_BYTES_MAX",
     "Ambiguous",
     "Bell",
+    "Bulk",
     "Change",
     "CorruptRecord",
     "Fenced",
@@ -77,6 +79,7 @@ __all__ = [
     "When",
     "WriteSet",
     "after",
+    "bulk_rows",
     "from_text",
     "from_u32",
     "from_u64",

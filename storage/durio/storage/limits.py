@@ -17,6 +17,10 @@ MAP_SIZE_BYTES_MIN: Final = 1 << 26
 KEY_BYTES_MAX: Final = 511
 """LMDB's own limit, fixed when it is compiled."""
 
+BULK_ROW_MAX: Final = 1024 * 1024
+"""A long value is cut into rows of so many bytes, or characters of a text: little enough to be copied in a millisecond,
+and much enough that page and row heads do not count."""
+
 READERS_MAX: Final = 1000
 """Processes that may read at once: each client has a place. The preallocated lock file has room for 1,022."""
 

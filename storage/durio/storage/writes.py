@@ -1,5 +1,6 @@
 """What a turn wants to change on disk."""
 
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 from zlib import crc32
 
@@ -7,11 +8,14 @@ import msgspec
 
 from durio.storage.codec import head, seal, unseal
 from durio.storage.errors import CorruptRecord, KeyTooLong, ReservedKey
-from durio.storage.keys import FIRST_KEY
-from durio.storage.limits import KEY_BYTES_MAX, RECORD_VERSION
+from durio.storage.keys import FIRST_KEY, u32
+from durio.storage.limits import BULK_ROW_MAX, KEY_BYTES_MAX, RECORD_VERSION
 
 Change: TypeAlias = tuple[bytes, bytes | None]
 """A key and its new value; None deletes the key, present or not."""
+
+Bulk: TypeAlias = tuple[bytes, str | bytes]
+"""A long value and the key under which it lies, cut into rows: row n at the key and u32(n)."""
 
 _WIRE_KEY: Final = b"WriteSet"
 
@@ -23,6 +27,10 @@ class WriteSet(msgspec.Struct, frozen=True, array_like=True):
     """
 
     changes: tuple[Change, ...] = ()
+    bulk: tuple[tuple[bytes, bytes], ...] = ()
+    """Values too long for the thread that makes write sets: they are cut, copied and summed by the one that commits."""
+    texts: tuple[tuple[bytes, str], ...] = ()
+    """The same, of texts. They lie there as UTF-8, cut between characters."""
 
     def to_wire(self) -> bytes:
         """Bytes with a checksum, for a log or another process."""
@@ -42,7 +50,10 @@ class WriteSet(msgspec.Struct, frozen=True, array_like=True):
 
         Raises `ReservedKey` or `KeyTooLong` if any key cannot be written.
         """
-        latest = dict(self.changes)
+        latest: dict[bytes, bytes | memoryview | None] = dict(self.changes)
+        long: tuple[Bulk, ...] = (*self.bulk, *self.texts)
+        for key, whole in long:
+            latest.update((key + u32(number), row) for number, row in enumerate(_rows(whole)))
         keys = sorted(latest)
         if not keys:
             return [], []
@@ -57,3 +68,15 @@ class WriteSet(msgspec.Struct, frozen=True, array_like=True):
             if (value := latest[key]) is not None
         ]
         return puts, [key for key in keys if latest[key] is None] if len(puts) < len(keys) else []
+
+
+def bulk_rows(value: str | bytes) -> int:
+    """How many rows a long value is cut into."""
+    return -(-len(value) // BULK_ROW_MAX)
+
+
+def _rows(value: str | bytes) -> Iterator[bytes | memoryview]:
+    whole = value if isinstance(value, str) else memoryview(value)
+    for start in range(0, len(whole), BULK_ROW_MAX):
+        row = whole[start : start + BULK_ROW_MAX]
+        yield row.encode() if isinstance(row, str) else row
