@@ -9,7 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import attrs
+
 from benchmarks.compare import CompareFailed, compare
+from benchmarks.growth import GROWTHS, Point, grow, growth_table
 from benchmarks.machine import Machine, filesystem
 from benchmarks.report import print_report, write_json
 from benchmarks.rounds import measure
@@ -22,8 +25,10 @@ _IN_MEMORY: Final = frozenset(("tmpfs", "ramfs"))
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures durio and the bare ceiling.")
-    names = [workload.name for workload in WORKLOADS]
+    names = [named.name for named in (*WORKLOADS, *GROWTHS)]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--growth", action="store_true", help="only how cost grows with size, up to 1,000,000")
+    parser.add_argument("--sizes", type=_sizes, metavar="N,N", help="sizes of what grows, instead of its own")
     parser.add_argument("--rounds", type=_positive, help=f"how often each is measured (default {_ROUNDS}; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="a little of everything, only to see that it runs")
     parser.add_argument("--no-ceiling", action="store_true", help="leave the bare ceiling out")
@@ -39,9 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.compare and (options.json or options.no_ceiling):
         parser.error("--compare prints ratios between two trees: it takes no --json and no --no-ceiling")
+    growths = [growth for growth in GROWTHS if options.growth or growth.name in (options.only or ())]
+    if options.compare and growths:
+        parser.error("--compare takes no workloads that grow")
     if not options.dir.is_dir():
         parser.error(f"{options.dir} is no folder")
-    workloads = [workload for workload in WORKLOADS if not options.only or workload.name in options.only]
+    plain = not growths or options.only
+    workloads = [workload for workload in WORKLOADS if plain and workload.name in (options.only or _names())]
     rounds = options.rounds or (1 if options.quick else _ROUNDS)
     if filesystem(options.dir) in _IN_MEMORY:
         _tell(f"{options.dir.resolve()} is in memory: syncing costs nothing there, the figures say little")
@@ -60,10 +69,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure(workload, scale, rounds, place, ceiling=not options.no_ceiling, tell=_tell)
             for workload in workloads
         ]
+        grown: dict[str, list[Point]] = {}
+        for growth in growths:
+            sizes = options.sizes or (growth.quick_sizes if options.quick else growth.sizes)
+            grown[growth.name] = grow(growth, sizes, options.rounds or 1, place, _tell)
     print_report(machine, results, rounds, quick=options.quick)
+    for growth in growths:
+        print(growth_table(growth, grown[growth.name]))
     if options.json:
-        write_json(options.json, machine, results, quick=options.quick)
+        write_json(options.json, machine, results, _plain(grown), quick=options.quick)
     return 0
+
+
+def _plain(grown: dict[str, list[Point]]) -> dict[str, object]:
+    return {name: [attrs.asdict(point) for point in points] for name, points in grown.items()}
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(workload.name for workload in WORKLOADS)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted(_positive(part) for part in text.split(",")))
 
 
 def _positive(text: str) -> int:

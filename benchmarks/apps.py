@@ -25,6 +25,10 @@ class Counter:
         self.value += amount
         return self.value
 
+    def keep(self, text: str) -> None:
+        """Takes something large, and remembers only that it came."""
+        self.value += 1
+
 
 @app.activity
 async def increment(number: int) -> int:
@@ -61,6 +65,17 @@ async def listener(ctx: OrchestrationContext) -> int:
     """Waits for one event and returns what came with it."""
     number: int = await ctx.wait_for_external_event("go", expected_type=int)
     return number
+
+
+@app.orchestration
+async def eternal(ctx: OrchestrationContext, left: int) -> int:
+    """Goes through `left` generations, with a call in each, and an activity in every hundredth."""
+    await ctx.call_entity(counter(0), Counter.add, 1)
+    if left % 100 == 0:
+        await ctx.call_activity(increment, left)
+    if left == 0:
+        return 0
+    return ctx.continue_as_new(left - 1)
 
 
 def counter(number: int) -> EntityId:

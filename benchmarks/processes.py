@@ -19,7 +19,7 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 
 
 @asynccontextmanager
-async def _child(side: str, mode: str, folder: Path, count: int) -> AsyncIterator[dict[str, float]]:
+async def child(side: str, mode: str, folder: Path, count: int) -> AsyncIterator[dict[str, float]]:
     """A child process; inside the block it has said its line. Leaving the block kills it with SIGKILL."""
     command = [sys.executable, "-m", f"benchmarks.{side}_child", mode, str(folder), str(count)]
     process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, cwd=PROJECT)
@@ -40,7 +40,7 @@ async def _child(side: str, mode: str, folder: Path, count: int) -> AsyncIterato
 
 async def _first(side: str, folder: Path) -> dict[str, float]:
     began = time.perf_counter()
-    async with _child(side, "first", folder, 1):
+    async with child(side, "first", folder, 1):
         return {"time": time.perf_counter() - began}
 
 
@@ -54,10 +54,10 @@ async def bare_first_result(folder: Path, scale: Scale) -> dict[str, float]:
 
 async def _reopen(side: str, folder: Path, scale: Scale) -> dict[str, float]:
     """The first process has instances that wait, and is killed; the second lets them go on."""
-    async with _child(side, "wait", folder, scale.waiting) as figures:
+    async with child(side, "wait", folder, scale.waiting) as figures:
         pass
     began = time.perf_counter()
-    async with _child(side, "resume", folder, scale.waiting) as resumed:
+    async with child(side, "resume", folder, scale.waiting) as resumed:
         return {**figures, **resumed, "with process start": time.perf_counter() - began}
 
 

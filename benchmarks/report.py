@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -68,11 +68,14 @@ def print_report(machine: Machine, results: Sequence[Measured], rounds: int, *, 
     """The table on the terminal."""
     print(f"{machine}; {rounds} rounds{' of very little work (--quick): the figures say little' if quick else ''}")
     print()
-    print(table([row for measured in results for row in measured_rows(measured)], HEADERS))
+    if results:
+        print(table([row for measured in results for row in measured_rows(measured)], HEADERS))
 
 
-def write_json(path: Path, machine: Machine, results: Sequence[Measured], *, quick: bool) -> None:
-    """All values of all rounds."""
+def write_json(
+    path: Path, machine: Machine, results: Sequence[Measured], grown: Mapping[str, object], *, quick: bool
+) -> None:
+    """All values of all rounds; of what grows, the figures of all sizes."""
     content = {
         "machine": attrs.asdict(machine),
         "quick": quick,
@@ -88,6 +91,7 @@ def write_json(path: Path, machine: Machine, results: Sequence[Measured], *, qui
             }
             for measured in results
         },
+        "growth": grown,
     }
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

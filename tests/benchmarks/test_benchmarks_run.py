@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.figures import Spread, percentile
+from benchmarks.growth import GROWTHS, Point, exponent
 from benchmarks.machine import filesystem
 from benchmarks.report import number, spread, table
 from benchmarks.workloads import WORKLOADS
@@ -51,7 +53,40 @@ def test_only_measures_what_is_named(tmp_path: Path) -> None:
     assert found["call"]["p50"]["bare"] == []
 
 
-@pytest.mark.parametrize("arguments", [("--only", "nothing"), ("--rounds", "0"), ("--compare", "HEAD", "--no-ceiling")])
+def test_what_grows_is_measured_in_every_size(tmp_path: Path) -> None:
+    """`--growth` runs each large workload in several sizes, and says of every criterion whether it is met."""
+    output = tmp_path / "figures.json"
+    done = run("--quick", "--growth", "--dir", str(tmp_path), "--json", str(output))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text("utf-8"))
+    assert found["workloads"] == {}
+    assert list(found["growth"]) == [growth.name for growth in GROWTHS]
+    for growth in GROWTHS:
+        points = found["growth"][growth.name]
+        assert [point["count"] for point in points] == list(growth.quick_sizes)
+        assert {"time", "cpu", "memory"} <= set(points[0]["figures"])
+        for criterion in growth.criteria:
+            assert re.search(rf"  {re.escape(criterion.text)}: .*: (met|MISSED)\n", done.stdout), criterion.text
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"], "nothing stays behind"
+
+
+def test_exponents() -> None:
+    """What grows with the square of its size has the exponent 2, what stays has 0."""
+    points = [Point(count, {"square": count**2, "flat": 7.0}) for count in (10, 100, 1000)]
+    assert exponent(points, "square") == pytest.approx(2)
+    assert exponent(points, "flat") == pytest.approx(0)
+
+
+WRONG = [
+    ("--only", "nothing"),
+    ("--rounds", "0"),
+    ("--sizes", "0"),
+    ("--compare", "HEAD", "--no-ceiling"),
+    ("--compare", "HEAD", "--growth"),
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_arguments_are_refused(arguments: tuple[str, ...]) -> None:
     """What makes no sense ends at once with a usage error."""
     done = run(*arguments)

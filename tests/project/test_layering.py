@@ -101,6 +101,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "registry",
         "tasks",
         "waits",
+        "choices",
         "retries",
         "recorder",
         "sections",

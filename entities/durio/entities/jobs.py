@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import logging
+from typing import Final, Protocol
 
 import msgspec
 import trio
 
 import durio.entities.keys as keys
-from durio.entities.changes import Batch, CancelJob, StartJob, View
-from durio.entities.messages import Job, JobCrashed, Message
+from durio.entities.changes import Batch, CancelJob, Record, StartJob, View
+from durio.entities.limits import JOBS_START_MAX
+from durio.entities.messages import UNDECODABLE, Job, JobCrashed, Message, encode_record
 from durio.entities.poison import Poison
+
+logger = logging.getLogger("durio.entities")
+
+_STOP: Final = keys.stop_of(keys.JOB)
 
 
 class JobRunner(Protocol):
@@ -36,23 +41,49 @@ class Jobs:
     def __init__(self, view: View, poison: Poison) -> None:
         self._view = view
         self._poison = poison
+        self._decoder = msgspec.msgpack.Decoder(Job)
         self._open: set[bytes] = set()
-
-    def recover(self, now_us: int) -> Iterator[tuple[bytes, str, Message]]:
-        """At an open: start what has no result. Gives the results of those that are not started any more."""
-        view = self._view
-        decoder = msgspec.msgpack.Decoder(Job)
+        self._left: bytes | None = None
+        """From here on lie jobs of an earlier owner that are not started yet."""
         start = keys.JOB
-        while rows := view.scan(keys.JOB, start, keys.stop_of(keys.JOB), 1000):
-            for key, row in rows:
-                assert isinstance(row, bytes)
-                self._open.add(key)
-                job, times = decoder.decode(row), self._poison.times(key)
-                if self._poison.job_crashed(key):
-                    yield key, job.address, _crashed(job, times, now_us)
-                else:
-                    view.filling.outputs.append(StartJob(key, job))
-            start = rows[-1][0] + b"\0"
+        while rows := view.scan(keys.JOB, start, _STOP, JOBS_START_MAX):
+            self._open.update(key for key, _ in rows)
+            start, self._left = rows[-1][0] + b"\0", keys.JOB
+
+    def recover(self, now_us: int) -> list[tuple[bytes, str, Message]]:
+        """Start a bounded number of what is left: a million may be. Gives results of those never started again."""
+        if self._left is None:
+            return []
+        results: list[tuple[bytes, str, Message]] = []
+        rows = self._view.scan(keys.JOB, self._left, _STOP, JOBS_START_MAX)
+        self._left = rows[-1][0] + b"\0" if len(rows) == JOBS_START_MAX else None
+        for key, row in rows:
+            if key not in self._open or not isinstance(row, bytes):
+                continue  # it was cancelled, or is no earlier owner's
+            job = self._decode(row)
+            if job is None:
+                continue
+            if self._poison.job_crashed(key):
+                results.append((key, job.address, _crashed(job, self._poison.times(key), now_us)))
+            else:
+                self._view.filling.outputs.append(StartJob(key, job))
+        return results
+
+    def find(self, key: bytes) -> Job | None:
+        """A job that is wanted; None if it is not, or if it cannot be read: then it waits for the next open."""
+        if key not in self._open:
+            return None
+        rows = self._view.scan(keys.job_group(key), key, key + b"\0")
+        return self._decode(rows[0][1]) if rows else None
+
+    def _decode(self, row: bytes | Record) -> Job | None:
+        if isinstance(row, Job):
+            return row
+        try:
+            return self._decoder.decode(row if isinstance(row, bytes) else encode_record(row))
+        except UNDECODABLE:
+            logger.exception("a job is held: it cannot be read")
+            return None
 
     def __contains__(self, key: bytes) -> bool:
         """Whether the job is wanted, and has not ended."""
@@ -60,7 +91,7 @@ class Jobs:
 
     def schedule(self, batch: Batch, output: StartJob) -> None:
         """The job is wanted: it starts when `batch` is durable."""
-        batch.insert(keys.JOB, output.key, output.job)
+        batch.insert(keys.job_group(output.key), output.key, output.job)
         self._open.add(output.key)
         batch.outputs.append(output)
 
@@ -70,7 +101,7 @@ class Jobs:
             return
         self._open.discard(output.key)
         fresh = output.key in batch.fresh
-        batch.delete(keys.JOB, output.key)
+        batch.delete(keys.job_group(output.key), output.key)
         self._poison.clear(output.key)
         batch.dropped.add(output.key)
         if not fresh:
@@ -81,7 +112,7 @@ class Jobs:
         if key not in self._open:
             return False
         self._open.discard(key)
-        self._view.filling.delete(keys.JOB, key)
+        self._view.filling.delete(keys.job_group(key), key)
         self._poison.clear(key)
         return True
 

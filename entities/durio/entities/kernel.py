@@ -375,6 +375,8 @@ class Kernel:
     def committed(self, batch: Batch) -> list[Output]:
         """The batch is durable: its outputs may leave."""
         self.view.durable(batch)
+        for result in self.jobs.recover(self._now_us()):
+            self.job_done(*result)
         for address in self.poison.released():
             self._wake(address, self.catalog.get(address))
         if not batch.dropped:

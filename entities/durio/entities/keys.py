@@ -74,6 +74,11 @@ def lock(address: str) -> bytes:
     return LOCK + text(address)
 
 
+def job_group(key: bytes) -> bytes:
+    """The prefix of all jobs of the actor that the job under `key` belongs to."""
+    return key[: key.index(b"\0") + 1]
+
+
 def request(request_id: str) -> bytes:
     """A request id."""
     return REQUEST + text(request_id)

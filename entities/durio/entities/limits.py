@@ -36,6 +36,9 @@ TURN_BYTES_MAX: Final = 4 * 1024 * 1024
 MAILBOX_WINDOW_MAX: Final = 1024
 """Most unread messages of one actor kept in memory; the others wait on disk until the window is read (G7)."""
 
+MAILBOX_READ_MIN: Final = 32
+"""How many unread messages are read first; each time more are needed it is twice as many, up to the window."""
+
 ACTIVATIONS_MAX: Final = 10_000
 """Most actors kept in memory; beyond it the least recently used idle ones are dropped (G7)."""
 
@@ -69,6 +72,9 @@ TIMER_WINDOW_MAX: Final = 4096
 
 TIMER_BATCH_MAX: Final = 1024
 """Due timers turned into messages before anything else gets a turn (G28)."""
+
+JOBS_START_MAX: Final = 1000
+"""Jobs of an earlier owner that are started together: a hub with a million of them opens without reading all (G8)."""
 
 TRASH_BATCH_MAX: Final = 512
 """Rows of a cut history deleted in one step; more of them wait behind a tombstone (G18, G23)."""

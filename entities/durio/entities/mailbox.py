@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import durio.entities.keys as keys
 from durio.entities.changes import Record, View
-from durio.entities.limits import MAILBOX_WINDOW_MAX
+from durio.entities.limits import MAILBOX_READ_MIN, MAILBOX_WINDOW_MAX
 from durio.entities.messages import CONTROL_LANE, UNDECODABLE, Message, Unreadable, encode_record
 from durio.storage import CorruptRecord
 
@@ -22,7 +22,7 @@ class Mailbox:
     few are in memory; taking one from the window does not delete it: its turn does, in its own commit (G2, G4, G7).
     """
 
-    __slots__ = ("_control", "_cursor", "_decode", "_more", "_queue", "_view", "prefix", "unreadable")
+    __slots__ = ("_control", "_cursor", "_decode", "_more", "_queue", "_reads", "_view", "prefix", "unreadable")
 
     def __init__(self, view: View, address: str, decode: Callable[[bytes], Message]) -> None:
         self.prefix = keys.mailbox(address)
@@ -34,6 +34,7 @@ class Mailbox:
         self.unreadable: dict[bytes, Unreadable] = {}
         """Messages that came up and cannot be decoded: they are to be parked (G6)."""
         self._cursor = self.prefix
+        self._reads = MAILBOX_READ_MIN
         self.rewind()
 
     def __bool__(self) -> bool:
@@ -71,11 +72,16 @@ class Mailbox:
         return mail
 
     def rewind(self) -> None:
-        """Read again from the first message that is not deleted: held messages come up once more."""
+        """Read again from the first message that is not deleted: held messages come up once more.
+
+        A few at first, then twice as many each time: an execution that ends after one message must not pay for a
+        thousand that wait behind it (G23).
+        """
         self.unreadable = {}
         self._cursor = self.prefix + bytes((CONTROL_LANE + 1,))
-        rows = self._rows(self.prefix, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)
-        self._more = len(rows) == MAILBOX_WINDOW_MAX
+        self._reads = min(MAILBOX_READ_MIN, MAILBOX_WINDOW_MAX)
+        rows = self._rows(self.prefix, keys.stop_of(self.prefix), self._reads)
+        self._more = len(rows) == self._reads
         if self._more and rows[-1][0] < self._cursor:
             rows = self._rows(self.prefix, self._cursor, None)  # all of the control lane is always there
         rows = self._readable(rows)
@@ -83,9 +89,10 @@ class Mailbox:
         self._queue = deque(row for row in rows if row[0] >= self._cursor)
 
     def _refill(self) -> None:
-        rows = self._rows(self._cursor, keys.stop_of(self.prefix), MAILBOX_WINDOW_MAX)
+        self._reads = min(2 * self._reads, MAILBOX_WINDOW_MAX)
+        rows = self._rows(self._cursor, keys.stop_of(self.prefix), self._reads)
         self._queue.extend(self._readable(rows))
-        self._more = len(rows) == MAILBOX_WINDOW_MAX
+        self._more = len(rows) == self._reads
 
     def _rows(self, start: bytes, stop: bytes, limit: int | None) -> list[Mail]:
         return [(key, self._message(row)) for key, row in self._view.scan(self.prefix, start, stop, limit)]

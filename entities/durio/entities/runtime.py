@@ -17,7 +17,7 @@ from durio.entities.intake import Intake, size_of
 from durio.entities.jobs import JobRunner
 from durio.entities.kernel import Kernel
 from durio.entities.limits import GATHER_MS, IDLE_S, INTAKE_BYTES_MAX, OPERATION_GRACE_S, TURNS_MS
-from durio.entities.messages import CONTROL_LANE, MAIL_LANE, REQUEST_TOKEN, Answer, Message
+from durio.entities.messages import CONTROL_LANE, MAIL_LANE, REQUEST_TOKEN, Answer, Job, Message
 from durio.entities.operations import OperationRunner
 from durio.entities.requests import check_request_id
 from durio.entities.shortage import Shortage
@@ -134,6 +134,10 @@ class Runtime:
                 self.poke()
 
         await self.intake.take(size_of(message), take_in)
+
+    def job(self, key: bytes) -> Job | None:
+        """A job as it lies in the hub; None if it is not wanted any more."""
+        return self._step(self.kernel.jobs.find, key)
 
     def operation_done(self, offer: Offer, outcome: Outcome) -> None:
         """An `async def` operation ended."""

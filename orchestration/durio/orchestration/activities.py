@@ -16,6 +16,7 @@ import trio
 
 from durio.entities import Caller, Env, Failure, Job, Message, Payloads, without_cancelled
 from durio.orchestration.errors import ActivityTimeout, NoActivity
+from durio.orchestration.limits import JOBS_WAITING_MAX
 from durio.orchestration.messages import ActivityDone
 from durio.orchestration.registry import Activity, Registry
 from durio.storage import Notes
@@ -65,13 +66,18 @@ class Report(Protocol):
         """A job ended. Waits until there is room for its result."""
         ...
 
+    def job(self, key: bytes) -> Job | None:
+        """A job as it lies in the hub; None if it is not wanted any more."""
+        ...
+
 
 @attrs.define(eq=False)
 class _Slots:
     """How many of one activity run, and what waits."""
 
     free: int
-    waiting: deque[tuple[bytes, Job]] = attrs.Factory(deque)
+    waiting: deque[tuple[bytes, Job | None]] = attrs.Factory(deque)
+    """Only the first have their job beside them: inputs of a hundred thousand others stay on disk until their turn."""
 
 
 class ActivityRunner:
@@ -114,7 +120,7 @@ class ActivityRunner:
         if slots is None:
             slots = self._slots[job.name] = _Slots(activity.limit)
         if slots.free == 0:
-            slots.waiting.append((key, job))
+            slots.waiting.append((key, job if len(slots.waiting) < JOBS_WAITING_MAX else None))
             return
         slots.free -= 1
         self._spawn(key, job, activity, slots, nursery)
@@ -138,12 +144,18 @@ class ActivityRunner:
             slots.free += 1
             while slots.waiting and slots.free:
                 waiting_key, waiting = slots.waiting.popleft()
-                if waiting_key in self._cancelled:
+                if waiting is None and waiting_key not in self._cancelled:
+                    waiting = self._read(waiting_key)
+                if waiting is None or waiting_key in self._cancelled:
                     self._started.discard(waiting_key)
                     self._cancelled.discard(waiting_key)
                 else:
                     slots.free -= 1
                     self._spawn(waiting_key, waiting, activity, slots, nursery)
+
+    def _read(self, key: bytes) -> Job | None:
+        assert self._report is not None, "report_to was called"
+        return self._report.job(key)
 
     def _spawn(self, key: bytes, job: Job, activity: Activity, slots: _Slots, nursery: trio.Nursery) -> None:
         """Start a task in the hub's context: what one activity sets there must not reach the next."""

@@ -8,6 +8,7 @@ from durio.orchestration.decision import End
 from durio.orchestration.errors import Terminated
 from durio.orchestration.history import Chunk, Ended, HistoryEvent
 from durio.orchestration.instance import JOB, TIMER, Instance
+from durio.orchestration.limits import APPETITE_MIN
 from durio.orchestration.locking import release_locks
 from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
@@ -186,15 +187,15 @@ def cancel_jobs(instance: Instance, settlement: Settlement) -> None:
     for kind, key in instance.open.values():
         if kind == JOB:
             settlement.cancel_job(key)
-    group = entity_keys.JOB
-    prefix = group + entity_keys.actor(instance.address)[1:]
-    for key, _ in instance.view.scan(group, prefix, entity_keys.stop_of(prefix)):
+    group = entity_keys.JOB + entity_keys.actor(instance.address)[1:]
+    for key, _ in instance.view.scan(group, group, entity_keys.stop_of(group)):
         settlement.cancel_job(key)
 
 
 def _drop_code(instance: Instance) -> None:
     instance.open = {}
     instance.complete = True
+    instance.appetite = APPETITE_MIN
     execution, instance.execution = instance.execution, None
     if execution is not None:
         execution.drop()

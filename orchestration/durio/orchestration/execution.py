@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from durio.entities import Failure, Guard, Payloads
+from durio.orchestration.choices import First, wait_for
 from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
@@ -85,7 +86,7 @@ class Execution:
         self.guard = Guard()
         self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name, self)
-        self._wait: Wait | None = None
+        self._wait: Wait | First | None = None
 
     # Entries
 
@@ -193,13 +194,13 @@ class Execution:
     # What tasks ask for
 
     def observe(self, task: Task[Any]) -> bool:
-        wait = Wait(task, self.events)
+        wait = wait_for(task, self.events)
         if wait.ready:
             wait.observe()
         return wait.ready
 
     def is_ready(self, task: Task[Any]) -> bool:
-        return Wait(task, self.events).ready
+        return wait_for(task, self.events).ready
 
     def cancel_action(self, action: int) -> None:
         self.open.pop(action, None)
@@ -207,7 +208,7 @@ class Execution:
 
     # Inside
 
-    def _resume(self, wait: Wait) -> Step:
+    def _resume(self, wait: Wait | First) -> Step:
         try:
             value = self.guard.run(_observe, wait)
         except KeyboardInterrupt:
@@ -220,7 +221,7 @@ class Execution:
         if self.recorder.broken is not None:
             step = Raised(self.recorder.broken)
         if isinstance(step, Waits):
-            self._wait = Wait(step.task, self.events)
+            self._wait = wait_for(step.task, self.events)
             self.waits_anew = True
             return
         self.end = self._end_of(step)
@@ -314,7 +315,7 @@ class Execution:
             self._wait.finished(task)
 
 
-def _observe(wait: Wait) -> Any:
+def _observe(wait: Wait | First) -> Any:
     wait.observe()
     return wait.task.outcome()
 

@@ -29,7 +29,7 @@ from durio.orchestration.history import (
     TimerFired,
     TimerSet,
 )
-from durio.orchestration.limits import REPLAY_CHUNKS
+from durio.orchestration.limits import APPETITE_MIN, REPLAY_CHUNKS
 from durio.orchestration.records import (
     ALIVE,
     CHILD,
@@ -91,6 +91,8 @@ class Instance:
     stopped: bool = False
     """Whether a message is going to be parked: no code runs until that is done (G6)."""
     warned: bool = False
+    appetite: int = APPETITE_MIN
+    """How many messages the next turn takes at most: few are taken in vain if the execution ends early (G23)."""
 
     @property
     def alive(self) -> bool:

@@ -116,7 +116,7 @@ class InstanceKind:
             if taken is None and mailbox.peek_control() is not None:
                 return Taken([mailbox.pop_control()], Work("control"))  # all mail before it was looked at
             return taken
-        return self._take_running(actor, mailbox, messages_max)
+        return self._take_running(actor, mailbox, min(messages_max, actor.appetite))
 
     def decide(self, actor: Instance, taken: Taken[Work], now_us: int) -> Decision | None:
         work, note = taken.work, self._notes.note

@@ -13,11 +13,17 @@ REPLAY_SLICE_MS: Final = 2.0
 REPLAY_CHUNKS: Final = 64
 """Rows of history read at a time."""
 
+APPETITE_MIN: Final = 16
+"""Most messages that the first turn of an execution takes; twice as many in each that follows, up to 256 (G23)."""
+
 ACTIVITY_LIMIT: Final = 1000
 """How many of one `async def` activity run at a time unless it says otherwise."""
 
 THREAD_LIMIT: Final = 16
 """How many of one synchronous activity run at a time unless it says otherwise: each takes a thread."""
+
+JOBS_WAITING_MAX: Final = 1000
+"""How many of one activity wait for their slot in memory with all they hold; of the others only the key (G7)."""
 
 ROOT_BYTES_MAX: Final = 100
 """How much of the top-most ancestor's id goes into the ids of children: they must fit into an id themselves (G29)."""

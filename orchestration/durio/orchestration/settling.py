@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from durio.entities import LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
+from durio.entities.limits import TURN_MESSAGES_MAX
 from durio.orchestration.acceptance import (
     ABSENT,
     ACCEPTED,
@@ -76,6 +77,8 @@ class Settling:
         if decision is not None and decision.consumed < len(work.entries):
             seen = work.mail_of[decision.consumed]
             settlement.rewind = True
+        else:
+            instance.appetite = min(2 * instance.appetite, TURN_MESSAGES_MAX)
         for key, message in mails[:seen]:
             settlement.consume(key)
             if message.reply:

@@ -12,7 +12,18 @@ from typing import Any, Final
 import attrs
 import trio
 
-from durio.entities import REQUEST_TOKEN, EntityKind, Kernel, Message, Operation, Poison, Vault, count_unclean, keys
+from durio.entities import (
+    REQUEST_TOKEN,
+    EntityKind,
+    Job,
+    Kernel,
+    Message,
+    Operation,
+    Poison,
+    Vault,
+    count_unclean,
+    keys,
+)
 from durio.entities.changes import Batch, CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import Outcome
 from durio.entities.limits import ACTIVATIONS_MAX, IDLE_S, REQUEST_DEDUPE_S
@@ -152,6 +163,10 @@ class Process:
             completion = Completion(self._around.completions, key, address, message, getattr(message, "action", 0))
             self._around.trace.note(f"result {completion}")
             self.completions.append(completion)
+
+    def job(self, key: bytes) -> Job | None:
+        """A job as it lies in the hub; None if it is not wanted any more."""
+        return self.kernel.jobs.find(key)
 
     def operation_done(self, offer: Offer, outcome: Outcome) -> None:
         """An `async def` operation ended."""

@@ -248,7 +248,7 @@ class ForgottenJobs(CheckedKernel):
     def _output(self, batch: Batch, output: Output) -> None:
         super()._output(batch, output)
         if isinstance(output, StartJob):
-            batch.delete(entity_keys.JOB, output.key)
+            batch.delete(entity_keys.job_group(output.key), output.key)
 
 
 class CleansUpWhenTerminated(InstanceKind):
