@@ -39,6 +39,8 @@ class Cycles:
         """`section` and `parent` are those of the instance now, in the middle of its turn."""
         self._view = view
         self._section = section
+        self._gone: set[tuple[str, str]] = set()
+        """Waits that looked like ones, and are over."""
         self._goals = [address]
         """The instance, and those of its ancestors that must wait for it, one for the other."""
         while parent is not None and parent.address not in self._goals:
@@ -84,6 +86,17 @@ class Cycles:
         return b""
 
     def _search(self, path: Chain) -> Chain:
+        """Walk from the end of a path. Only what closes a cycle is looked at closely: queues may be long."""
+        begun = len(path) - 1
+        while chain := self._walk(path):
+            waits = [(chain[at - 1], chain[at]) for at in range(begun + 1, len(chain)) if chain[at].startswith("@")]
+            gone = [wait for wait in waits if not self._is_there(*wait)]
+            if not gone:
+                return chain
+            self._gone.update(gone)
+        return ()
+
+    def _walk(self, path: Chain) -> Chain:
         seen, todo = {path[-1]}, [path]
         while todo and len(seen) < CYCLE_NODES_MAX:
             path = todo.pop()
@@ -102,16 +115,23 @@ class Cycles:
         if head is None:
             return
         section = self._get(address, SECTION, _SECTION)
-        if section is not None and section.waits_for:
-            owner = self.owner(section.waits_for)
-            if owner and self.mail_of(section.waits_for, partial(_asks_for, section.request)):
-                yield section.waits_for, owner
-        for entity in head.calls:
-            owner = self.owner(entity)
-            if owner and self.mail_of(entity, partial(_is_call_of, address, head.execution)):
+        entities = head.calls if section is None or not section.waits_for else (section.waits_for, *head.calls)
+        for entity in entities:
+            owner = "" if (address, entity) in self._gone else self.owner(entity)
+            if owner and owner != address:  # a grant that is on its way is no wait
                 yield entity, owner
         if head.needs:
             yield from self._children(address, head)
+
+    def _is_there(self, address: str, entity: str) -> bool:
+        """Whether a request or a call of an instance is unread: an answer on its way is no wait."""
+        head, section = self._head(address), self._get(address, SECTION, _SECTION)
+        asked = section is not None and section.waits_for == entity
+        if asked and self.mail_of(entity, partial(_asks_for, section.request)):
+            return True
+        if head is None or entity not in head.calls:
+            return False
+        return bool(self.mail_of(entity, partial(_is_call_of, address, head.execution)))
 
     def _children(self, address: str, head: Head) -> Iterator[Chain]:
         group = entity_keys.actor(address)
