@@ -12,13 +12,14 @@ import pytest
 from durio.simulation.simulate import Simulated, SimulatedTest
 from tests.simulation.guarantees import test_actors as actors
 from tests.simulation.guarantees import test_clients as clients
+from tests.simulation.guarantees import test_lock_guarantees as locks
 from tests.simulation.guarantees import test_orchestrations as orchestrations
 from tests.simulation.guarantees import test_time_and_names as time_and_names
 
 EXAMPLES: Final = 2_000
 """Of each property, unless `--sim-runs` says otherwise."""
 
-MODULES: Final[tuple[ModuleType, ...]] = (actors, clients, orchestrations, time_and_names)
+MODULES: Final[tuple[ModuleType, ...]] = (actors, clients, locks, orchestrations, time_and_names)
 
 
 def properties() -> list[SimulatedTest]:
