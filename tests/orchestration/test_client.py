@@ -137,7 +137,7 @@ async def test_waiting_binds_to_the_life_that_goes_on(tmp_path: Path, opened: Op
             await client.start_new(waits, "x", if_running="replace")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watch)
-                await opened.settle()
+                await opened.settle(client)
                 if number == 1:
                     await client.start_new(waits, "x", if_running="replace", events=[("go", "of the next life")])
                 else:
@@ -187,7 +187,7 @@ async def test_a_closed_hub_says_so(tmp_path: Path, opened: Opened) -> None:
                 waiting.append("closed")
 
         nursery.start_soon(watch)
-        await opened.settle()
+        await opened.settle(client)
     assert waiting == ["closed"]
     with pytest.raises(HubClosed):
         await client.start_new(waits, "y")

@@ -1,7 +1,9 @@
 """Durable orchestrations as actors: replay, activities, timers, events, sub-orchestrations, and the client."""
 
 from durio.orchestration.activities import ActivityContext
+from durio.orchestration.aio import connect_asyncio
 from durio.orchestration.app import App
+from durio.orchestration.blocking import SyncClient, connect_sync
 from durio.orchestration.client import Client, PurgeHistoryResult, Started
 from durio.orchestration.connection import connect
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
@@ -70,6 +72,7 @@ __all__ = [
     "ReplaySafeLogger",
     "RetryOptions",
     "Started",
+    "SyncClient",
     "Task",
     "TaskCancelledError",
     "TaskFailedError",
@@ -78,6 +81,8 @@ __all__ = [
     "TimerTask",
     "TurnTooLong",
     "connect",
+    "connect_asyncio",
+    "connect_sync",
     "open_hub",
     "replay_histories",
     "verify",

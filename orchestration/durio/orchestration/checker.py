@@ -13,6 +13,7 @@ from durio.entities.blob_check import BlobChecks
 from durio.entities.entity import STATE, EntityRow
 from durio.entities.locks import HALF, Half
 from durio.entities.messages import Job, Request, Timer, Tombstone
+from durio.entities.posts import Taken, Watch
 from durio.orchestration.history import Chunk
 from durio.orchestration.messages import message_decoder
 from durio.orchestration.records import (
@@ -64,6 +65,8 @@ class HubChecks:
             entity_keys.REQUEST: _plain(Request),
             entity_keys.REQUEST_TIME: _plain(Request),
             entity_keys.TOMBSTONE: self._tombstone,
+            entity_keys.TAKEN: _plain(Taken),
+            entity_keys.WATCH: _plain(Watch),
         }
         self._rows: dict[bytes, Callable[[bytes], Any]] = {
             HEAD: msgspec.msgpack.Decoder(Head).decode,

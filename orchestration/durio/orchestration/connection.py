@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final
 
 import attrs
-import msgspec
 import trio
 
-from durio.entities import MAIL_LANE, Answer, EntityKind, Env, Message, SystemEnv, Vault, holds_cancelled, single
+from durio.entities import MAIL_LANE, Answer, Env, Message, SystemEnv, holds_cancelled, single
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.entities.waiters import Bell
 from durio.orchestration.app import App
 from durio.orchestration.client import Client
-from durio.orchestration.directory import HubDirectory
 from durio.orchestration.limits import CLIENT_POLL_S, OWNER_TIMEOUT_S
-from durio.orchestration.names import OpenApp
 from durio.orchestration.records import Snapshot
-from durio.orchestration.refusals import rebuild
+from durio.orchestration.remote import Hub, RemoteLink, checked_app, client_over, outcome_of, snapshot_in
 from durio.orchestration.session import Session, Wait
-from durio.storage import HubReader
 
 _NO_ROOM_S: Final = 0.02
 
 
-class TrioLink:
+class TrioLink(RemoteLink):
     """A `Link` to the owner in another process, for Trio.
 
     Guarantees: what was asked is written even if its caller is cancelled; an answer that no bell told of is found by
@@ -37,27 +31,11 @@ class TrioLink:
     """
 
     def __init__(self, session: Session, env: Env, open_names: bool, timeout_s: float) -> None:
-        self._session = session
-        self._env = env
-        self._open_names = open_names
+        super().__init__(session, env, open_names)
         self._pen = Bell()
         self._listening = trio.CancelScope()
         # In virtual time nobody else is there, and looking again and again would only take time.
         self._poll_s = timeout_s / 2 if math.isinf(env.clock_read_s) else CLIENT_POLL_S
-
-    @property
-    def env(self) -> Env:
-        return self._env
-
-    @property
-    def store(self) -> HubReader:
-        return self._session.store
-
-    def request_id(self, given: str | None) -> str | None:
-        return self._session.own_id() if given is None else given
-
-    def token(self, request_id: str | None) -> str:
-        return self._session.token(request_id)
 
     async def submit(
         self,
@@ -70,28 +48,17 @@ class TrioLink:
         digest: bytes = b"",
         due_us: int | None = None,
     ) -> Answer:
-        event = trio.Event()
-        wait = self._session.ask(
-            address,
-            message,
-            token,
-            event.set,
-            lane=lane,
-            tell=tell,
-            digest=digest,
-            due_us=due_us,
-            open_names=self._open_names,
-        )
-        return await self._outcome(wait, event)
+        return await self._outcome(self._asked(address, message, token, lane, tell, digest, due_us))
 
     async def ended(self, address: str, life: str) -> Snapshot:
-        event = trio.Event()
-        return snapshot_in(await self._outcome(self._session.watch(address, event.set), event))
+        return snapshot_in(await self._outcome(self._session.watch(address)))
 
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def _outcome(self, wait: Wait, event: trio.Event) -> Answer:
+    async def _outcome(self, wait: Wait) -> Answer:
+        event = trio.Event()
+        wait.wake = event.set
         self._pen.ring()
         try:
             await event.wait()
@@ -123,25 +90,9 @@ class TrioLink:
             session.wake()
 
 
-def outcome_of(wait: Wait) -> Answer:
-    """What came of something asked; raises what went wrong."""
-    if wait.error is not None:
-        raise wait.error
-    assert wait.answer is not None, "it is done"
-    return wait.answer
-
-
-def snapshot_in(answer: Answer) -> Snapshot:
-    """The end of a life that was watched. Raises why there is none."""
-    if answer.refusal and answer.failure is not None:
-        raise rebuild(answer.failure)
-    assert answer.value is not None, "a snapshot"
-    return msgspec.msgpack.decode(answer.value, type=Snapshot)
-
-
 @attrs.define(eq=False)
 class _Connection(AbstractAsyncContextManager[Client]):
-    hub: str | os.PathLike[str]
+    hub: Hub
     app: App | None
     env: Env
     timeout_s: float
@@ -186,7 +137,7 @@ def client_over(link: TrioLink, app: App | None, env: Env, payload_bytes_max: in
 
 
 def connect(
-    hub: str | os.PathLike[str],
+    hub: Hub,
     *,
     app: App | None = None,
     timeout_s: float = OWNER_TIMEOUT_S,
@@ -205,6 +156,4 @@ def connect(
 
     Raises `NotAHub` for a folder that was never a hub, `FormatMismatch`, `NetworkFileSystem`, `OSError`.
     """
-    if app is not None and not isinstance(app, App):
-        raise TypeError(f"app is an App object, not {app!r}")
-    return _Connection(hub, app, env or SystemEnv(), timeout_s, payload_bytes_max)
+    return _Connection(hub, checked_app(app), env or SystemEnv(), timeout_s, payload_bytes_max)

@@ -23,6 +23,11 @@ from durio.storage import Bell, HubClosed, HubFolder, HubReader, Inbox, OwnerLoc
 _LOOK_AT_OWNER_S: Final = 0.25
 _ROWS_MAX: Final = 256
 _PAUSE_S: Final = 0.02
+_READ_S: Final = 1.0  # for so long an answer stays that was found: its reader may still have to follow a reference
+
+
+def _nobody() -> None:
+    """Nobody waits."""
 
 
 @attrs.define(eq=False)
@@ -32,8 +37,8 @@ class Wait:
     own_id: str
     request_id: str
     digest: bytes
-    wake: Callable[[], None]
     tell: bool = False
+    wake: Callable[[], None] = _nobody
     number: int = 0
     """Its row in the inbox; 0 while it is not there yet."""
     well_s: float = 0.0
@@ -70,7 +75,7 @@ class Session:
         self._numbers = 0
         self._queue: list[tuple[Wait, Post]] = []
         self._waits: dict[str, Wait] = {}
-        self._read: list[str] = []
+        self._read: list[tuple[float, str]] = []
         self._done: list[Wait] = []
         self._seen = 0
         self._looked_s = 0.0
@@ -113,7 +118,6 @@ class Session:
         address: str,
         message: Message,
         token: str,
-        wake: Callable[[], None],
         *,
         lane: int,
         tell: bool,
@@ -125,7 +129,7 @@ class Session:
         self.check()
         request_id = token[1:]
         own_id = request_id if session_of(request_id) == self.name else self.own_id()
-        wait = Wait(own_id, request_id, digest, wake, tell)
+        wait = Wait(own_id, request_id, digest, tell)
         post = Post(
             own_id,
             address,
@@ -139,11 +143,11 @@ class Session:
         )
         return self._enqueue(wait, post)
 
-    def watch(self, address: str, wake: Callable[[], None]) -> Wait:
+    def watch(self, address: str) -> Wait:
         """Queue the wish to know the end of a life."""
         self.check()
         own_id = self.own_id()
-        return self._enqueue(Wait(own_id, own_id, b"", wake), Post(own_id, address, watch=True))
+        return self._enqueue(Wait(own_id, own_id, b""), Post(own_id, address, watch=True))
 
     def _enqueue(self, wait: Wait, post: Post) -> Wait:
         wait.well_s = self._clock()
@@ -161,10 +165,10 @@ class Session:
         with self._flushing:
             with self._lock:
                 queue, self._queue = self._queue[:_ROWS_MAX], self._queue[_ROWS_MAX:]
-                read, self._read = self._read, []
+                read = self._may_go() if queue else []
             rows = [encode_record(post) for _, post in queue]
             if rows and read:
-                rows[0] = encode_record(msgspec.structs.replace(queue[0][1], read=tuple(read)))
+                rows[0] = encode_record(msgspec.structs.replace(queue[0][1], read=tuple(own_id for _, own_id in read)))
             last = 0
             try:
                 if rows:
@@ -187,6 +191,13 @@ class Session:
         if last:
             ring(self._folder.bell)
         return not self._queue
+
+    def _may_go(self) -> list[tuple[float, str]]:
+        """Answers that were read, and whose rows the owner may delete now."""
+        before_s = self._clock() - _READ_S
+        go = [read for read in self._read if self._closed or read[0] <= before_s]
+        self._read = self._read[len(go) :]
+        return go
 
     def _no_room(self, queue: list[tuple[Wait, Post]], taken: int) -> list[tuple[Wait, Post]]:
         """The inbox is full. Who has waited too long without the owner taking anything is told; the others stay."""
@@ -224,7 +235,7 @@ class Session:
     def _answer_to(self, wait: Wait) -> Answer | None:
         row = self._row(wait.own_id)
         if row is not None and row.answer is not None:
-            self._read.append(wait.own_id)
+            self._read.append((self._clock(), wait.own_id))
             return row.answer
         if wait.request_id and wait.request_id != wait.own_id:
             row = self._row(wait.request_id)
@@ -307,7 +318,7 @@ class Session:
         try:
             if self._read and not self._queue:
                 own_id = self.own_id()
-                self._queue.append((Wait(own_id, "", b"", lambda: None, tell=True), Post(own_id, tell=True)))
+                self._queue.append((Wait(own_id, "", b"", tell=True), Post(own_id, tell=True)))
             while not self.flush() and self._done == []:
                 time.sleep(_PAUSE_S)
         finally:
