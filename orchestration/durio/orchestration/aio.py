@@ -65,7 +65,7 @@ class AsyncioLink(RemoteLink):
             await self._pen.wait()
             self._pen.clear()
             while self._session.queued:
-                room = await asyncio.shield(self._loop.run_in_executor(None, self._session.flush))
+                room = await asyncio.shield(self._loop.run_in_executor(None, self._session.flush, time.monotonic()))
                 self._session.wake()
                 self.hear()
                 if not room:
@@ -115,5 +115,5 @@ async def _connected(hub: Hub, app: App | None, timeout_s: float, payload_bytes_
             await writer
         loop.remove_reader(session.bell.fd)
         link.deafen()
-        await asyncio.shield(loop.run_in_executor(None, session.close))
+        await asyncio.shield(loop.run_in_executor(None, session.close, time.monotonic()))
         session.wake()

@@ -75,7 +75,7 @@ class BlockingLink(RemoteLink):
         try:
             while True:
                 session.check()
-                room = session.flush()
+                room = session.flush(time.monotonic())
                 session.look()
                 session.wake()
                 if wait.done:
@@ -278,4 +278,4 @@ def connect_sync(
         link = BlockingLink(session, env, app is None)
         yield SyncClient(client_over(link, app, env, payload_bytes_max), link)
     finally:
-        session.close()
+        session.close(time.monotonic())

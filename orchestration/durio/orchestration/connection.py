@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -72,7 +73,7 @@ class TrioLink(RemoteLink):
         while True:
             await self._pen.wait()
             while self._session.queued:
-                done = await self._env.run_commit(self._session.flush)
+                done = await self._env.run_commit(partial(self._session.flush, trio.current_time()))
                 self._session.wake()
                 self._listening.cancel()  # it may have gone to sleep for as long as nothing is asked
                 if not done:
@@ -123,17 +124,9 @@ class _Connection(AbstractAsyncContextManager[Client]):
             raise single(group) from None
         finally:
             with trio.CancelScope(shield=True):
-                await self.env.run_commit(self._session.close)
+                await self.env.run_commit(partial(self._session.close, trio.current_time()))
             self._session.wake()
         return False
-
-
-def client_over(link: TrioLink, app: App | None, env: Env, payload_bytes_max: int) -> Client:
-    """The client for a link to another process."""
-    app = OpenApp() if app is None else app
-    payloads = app.payloads.of_hub(Vault(link.store), bytes_max=payload_bytes_max, blob_bytes_min=sys.maxsize)
-    entities = EntityKind(app.registry.entities, payloads, HubDirectory(app.registry, env))
-    return Client(link, app, entities, payloads)
 
 
 def connect(

@@ -157,7 +157,7 @@ class Session:
                 self._waits[wait.own_id] = wait
         return wait
 
-    def flush(self) -> bool:
+    def flush(self, now_s: float) -> bool:
         """Write what is queued, as one commit; False: there is no room for it now, or there is more. Blocks shortly.
 
         Call `wake` then: who told is done, and who asked if it went wrong.
@@ -165,7 +165,7 @@ class Session:
         with self._flushing:
             with self._lock:
                 queue, self._queue = self._queue[:_ROWS_MAX], self._queue[_ROWS_MAX:]
-                read = self._may_go() if queue else []
+                read = self._may_go(now_s) if queue else []
             rows = [encode_record(post) for _, post in queue]
             if rows and read:
                 rows[0] = encode_record(msgspec.structs.replace(queue[0][1], read=tuple(own_id for _, own_id in read)))
@@ -175,7 +175,7 @@ class Session:
                     taken = self._taken_up_to()
                     last = self._inbox.append(rows, taken, self._timeout_s)
                     if not last:
-                        queue = self._no_room(queue, taken)
+                        queue = self._no_room(queue, taken, now_s)
             except Exception as error:
                 for wait, _ in queue:
                     self._finish(wait, error=error)
@@ -192,16 +192,15 @@ class Session:
             ring(self._folder.bell)
         return not self._queue
 
-    def _may_go(self) -> list[tuple[float, str]]:
+    def _may_go(self, now_s: float) -> list[tuple[float, str]]:
         """Answers that were read, and whose rows the owner may delete now."""
-        before_s = self._clock() - _READ_S
+        before_s = now_s - _READ_S
         go = [read for read in self._read if self._closed or read[0] <= before_s]
         self._read = self._read[len(go) :]
         return go
 
-    def _no_room(self, queue: list[tuple[Wait, Post]], taken: int) -> list[tuple[Wait, Post]]:
+    def _no_room(self, queue: list[tuple[Wait, Post]], taken: int, now_s: float) -> list[tuple[Wait, Post]]:
         """The inbox is full. Who has waited too long without the owner taking anything is told; the others stay."""
-        now_s = self._clock()
         if taken > self._seen:
             self._seen = taken
             for wait, _ in queue:
@@ -310,7 +309,7 @@ class Session:
         """Whether something is not written yet."""
         return bool(self._queue)
 
-    def close(self) -> None:
+    def close(self, now_s: float) -> None:
         """Write what is queued, give back answers that were read, and wake all who wait with `HubClosed`. Blocks."""
         if self._closed or os.getpid() != self._pid:
             return
@@ -319,7 +318,7 @@ class Session:
             if self._read and not self._queue:
                 own_id = self.own_id()
                 self._queue.append((Wait(own_id, "", b"", tell=True), Post(own_id, tell=True)))
-            while not self.flush() and self._done == []:
+            while not self.flush(now_s) and self._done == []:
                 time.sleep(_PAUSE_S)
         finally:
             for wait in [*self._waits.values()]:
