@@ -97,6 +97,11 @@ def test_the_same_text_is_one_blob() -> None:
         hub.commit()
     assert len(blob_keys(disk)) == 1
     assert hub.payloads.decode(hub.payloads.encode(text)) is text
+    again = Hub(disk)
+    (read, _) = again.read(b"1") or (None, None)
+    again.put(b"5", again.payloads.encode(read))
+    again.commit()
+    assert len(blob_keys(disk)) == 1
 
 
 def test_a_blob_goes_with_its_last_holder() -> None:

@@ -284,6 +284,8 @@ class Vault:
             value = yield from load(self._store, content.reference)
             if content.value is None:
                 content.value = value
+                if isinstance(value, str):
+                    self._texts[id(value)] = content
         if content.durable:
             self._use(content)
 

@@ -29,12 +29,12 @@ from durio.orchestration.context import OrchestrationContext, check_event_name
 from durio.orchestration.dead_letters import DeadLetterClient
 from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
-from durio.orchestration.history import HistoryEvent
-from durio.orchestration.instance import Decoders, load, read_history
+from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.orchestration.limits import HISTORY_SLICE
 from durio.orchestration.link import Link
 from durio.orchestration.messages import Purge, RaiseEvent, Resume, Suspend, Terminate
-from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot
-from durio.orchestration.status import DurableOrchestrationStatus, history_of, payloads_shown, status_of
+from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot, is_continued
+from durio.orchestration.status import Decode, DurableOrchestrationStatus, HistoryRows, payloads_shown, status_of
 
 I = TypeVar("I")  # noqa: E741  # the input of a call
 
@@ -178,14 +178,12 @@ class Client(EntityClient, DeadLetterClient):
             if instance.head is None or instance.origin is None:
                 return DurableOrchestrationStatus(address)
             snapshot = Snapshot(instance.head, instance.origin, instance.outcome)
-            events: list[HistoryEvent] = []
-            if show_history:
-                events.extend(event for part in read_history(instance, self._decoders) for event in part)
-            if not show_history or self._head(address) == instance.head:
-                break  # no commit came between the head and its history
-        await self._load(*payloads_shown(snapshot), *(data for event in events for data in payloads_of(event)))
-        decode = self._decoder(snapshot)
-        history = history_of(events, decode, show_output=show_history_output) if show_history else None
+            decode = self._decoder(snapshot)
+            history = await self._history(instance, decode, show_history_output) if show_history else None
+            head = self._head(address) if show_history else instance.head
+            if head is not None and is_continued(instance.head, head):
+                break  # what was read is still the beginning of its history
+        await self._load(*payloads_shown(snapshot))
         return status_of(address, snapshot, decode, show_input=show_input, history=history)
 
     async def wait_for_completion(self, instance_id: str | Started) -> DurableOrchestrationStatus:
@@ -285,6 +283,18 @@ class Client(EntityClient, DeadLetterClient):
             return payloads.decode(data)
 
         return decode
+
+    async def _history(self, instance: Instance, decode: Decode, show_output: bool) -> list[dict[str, Any]]:
+        """The history for people, bit by bit: of a million events others wait for a few at a time (G8)."""
+        told = HistoryRows(decode, show_output)
+        shown: list[dict[str, Any]] = []
+        for events in read_history(instance, self._decoders):
+            for start in range(0, len(events), HISTORY_SLICE):
+                part = events[start : start + HISTORY_SLICE]
+                await self._load(*(data for event in part for data in payloads_of(event)))
+                shown.extend(told.rows(part))
+                await self._link.checkpoint()
+        return shown
 
     def _head(self, address: str) -> Head | None:
         data = self._link.store.get(entity_keys.actor(address) + HEAD)

@@ -157,20 +157,19 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
 
 
 def read_history(instance: Instance, decoders: Decoders) -> Iterator[list[HistoryEvent]]:
-    """The history of the current execution, some rows at a time."""
+    """The history of the current execution, as long as the head says it is: the events of one turn at a time."""
     head = instance.head
     if head is None:
         return
     group = entity_keys.actor(instance.address)
-    start, stop = group + history_suffix(head.generation), group + history_suffix(head.generation + 1)
+    start, stop = group + history_suffix(head.generation), group + history_suffix(head.generation, head.chunks)
     while True:
         rows = instance.view.scan(group, start, stop, REPLAY_CHUNKS)
-        events: list[HistoryEvent] = []
         for _, row in rows:
-            for event in _read(row, decoders.chunk).events:
+            events = _read(row, decoders.chunk).events
+            for event in events:
                 instance.note(event, job_key(instance, event))
-                events.append(event)
-        yield events
+            yield events
         if len(rows) < REPLAY_CHUNKS:
             return
         start = rows[-1][0] + b"\0"

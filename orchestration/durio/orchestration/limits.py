@@ -10,6 +10,9 @@ STEPS_MAX: Final = 1_000_000
 REPLAY_SLICE_MS: Final = 2.0
 """Replaying and loading give way to others after this long (G8)."""
 
+HISTORY_SLICE: Final = 256
+"""Events of a history that are shown before others have their turn: some milliseconds (G8)."""
+
 REPLAY_CHUNKS: Final = 64
 """Rows of history read at a time."""
 

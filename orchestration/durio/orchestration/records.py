@@ -130,6 +130,12 @@ GENERATIONS: Final = 1 << 47
 """Generations begin anywhere below it, and count up: six bytes have room for the rest."""
 
 
+def is_continued(earlier: Head, later: Head) -> bool:
+    """Whether the history of `earlier` is the beginning of that of `later`."""
+    same = (earlier.life, earlier.execution, earlier.generation) == (later.life, later.execution, later.generation)
+    return same and earlier.chunks <= later.chunks
+
+
 def child_suffix(child: Child) -> bytes:
     """Where the row of a child lies. A digest: the key holds the parent's id already, and keys have a limit."""
     named = f"{child.instance}\0{child.execution}\0{child.action}"

@@ -12,7 +12,7 @@ from durio.entities import Payloads, Vault, View, is_entity
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
 from durio.orchestration.execution import Execution
-from durio.orchestration.history import Started
+from durio.orchestration.history import HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.storage import CorruptRecord, HubFolder, LmdbStore, NotAHub, Store
 
@@ -97,11 +97,10 @@ def replay_instance(instance: Instance, app: App, decoders: Decoders, payloads: 
         ancestors = () if origin.parent is None else origin.parent.ancestors
         execution = Execution(instance.address, behaviour, app.registry, payloads, ancestors)
         try:
-            history = [event for part in read_history(instance, decoders) for event in part]
-            events = len(history)
-            if history and any(isinstance(event, Started) for event in history):
-                for _ in execution.replay(history):
-                    pass
+            history = _History(instance, decoders)
+            for _ in execution.replay(history):
+                pass
+            events = history.events
             error = execution.recorder.broken or execution.guard.offence
         except (CorruptRecord, msgspec.MsgspecError) as unreadable:
             error = unreadable
@@ -109,6 +108,27 @@ def replay_instance(instance: Instance, app: App, decoders: Decoders, payloads: 
             execution.drop()
     status = "Suspended" if head.suspended and instance.alive else head.status
     return ReplayResult(instance.address, origin.name, origin.version, status, events, error)
+
+
+class _History:
+    """The history of an instance, read bit by bit and counted; empty if the code never began."""
+
+    def __init__(self, instance: Instance, decoders: Decoders) -> None:
+        self._parts = read_history(instance, decoders)
+        self.events = 0
+
+    def __iter__(self) -> Iterator[HistoryEvent]:
+        before: list[HistoryEvent] = []
+        began = False
+        for part in self._parts:
+            self.events += len(part)
+            if not began:
+                before += part
+                began = any(isinstance(event, Started) for event in part)
+                if began:
+                    yield from before
+            else:
+                yield from part
 
 
 def _instances(view: View) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -99,32 +99,40 @@ def payloads_shown(snapshot: Snapshot) -> list[bytes | None]:
     return [snapshot.origin.input, output, snapshot.head.custom_status]
 
 
-def history_of(events: list[HistoryEvent], decode: Decode, *, show_output: bool) -> list[dict[str, Any]]:
+class HistoryRows:
     """History for people: one dict an event, with its time and decoded payloads (results only if `show_output`)."""
-    shown: list[dict[str, Any]] = []
-    at_us = 0
-    for event in events:
-        if isinstance(event, Woke):
-            at_us = event.at_us
-            continue
-        row: dict[str, Any] = {"event_type": type(event).__name__, "timestamp": from_us(at_us)}
+
+    def __init__(self, decode: Decode, show_output: bool) -> None:
+        self._decode = decode
+        self._show_output = show_output
+        self._at_us = 0
+
+    def rows(self, events: list[HistoryEvent]) -> Iterator[dict[str, Any]]:
+        """The rows of the next events."""
+        for event in events:
+            if isinstance(event, Woke):
+                self._at_us = event.at_us
+            else:
+                yield self._row(event)
+
+    def _row(self, event: HistoryEvent) -> dict[str, Any]:
+        row: dict[str, Any] = {"event_type": type(event).__name__, "timestamp": from_us(self._at_us)}
         for name in event.__struct_fields__:
             value = getattr(event, name)
             if name in ("key", "arrival", "sub") or value is None:
                 continue
             if name in ("result", "output"):
-                if show_output:
-                    row[name] = decode(value, "history")
+                if self._show_output:
+                    row[name] = self._decode(value, "history")
             elif isinstance(value, bytes):
-                row[name] = decode(value, "history")
+                row[name] = self._decode(value, "history")
             elif name == "due_us":
                 row["due_time"] = from_us(value)
             elif isinstance(value, Failure):
                 row[name] = failure_dict(value)
             else:
                 row[name] = value
-        shown.append(row)
-    return shown
+        return row
 
 
 def failure_dict(failure: Failure) -> dict[str, Any]:
