@@ -247,10 +247,10 @@ def test_a_crash_while_a_hub_was_made_is_no_damage(hub: Path, tmp_path: Path) ->
     """G31: a hub in the making may lack its data; one that was whole may not."""
     new = tmp_path / "new"
     (new / "0").mkdir(parents=True)
-    (new / "durio.json").write_text('{"format": 1, "product": "durio", "making": true}')
+    (new / "durio.json").write_text('{"format": 2, "product": "durio", "making": true}')
     assert verify(new).ok
     LmdbStore.open(new).close()
-    assert json.loads((new / "durio.json").read_bytes()) == {"format": 1, "product": "durio"}
+    assert json.loads((new / "durio.json").read_bytes()) == {"format": 2, "product": "durio"}
     (new / "0" / "data.mdb").unlink()
     refuses(new, "missing")
 

@@ -3,6 +3,7 @@
 from durio.orchestration.activities import ActivityContext
 from durio.orchestration.aio import connect_asyncio
 from durio.orchestration.app import App
+from durio.orchestration.backups import backup
 from durio.orchestration.blocking import SyncClient, connect_sync
 from durio.orchestration.client import Client, PurgeHistoryResult, Started
 from durio.orchestration.connection import connect
@@ -80,6 +81,7 @@ __all__ = [
     "Terminated",
     "TimerTask",
     "TurnTooLong",
+    "backup",
     "connect",
     "connect_asyncio",
     "connect_sync",

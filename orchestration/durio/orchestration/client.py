@@ -25,6 +25,7 @@ from durio.entities import (
 )
 from durio.entities import keys as entity_keys
 from durio.orchestration.app import App
+from durio.orchestration.backups import BackupClient
 from durio.orchestration.context import OrchestrationContext, check_event_name
 from durio.orchestration.dead_letters import DeadLetterClient
 from durio.orchestration.entity_client import EntityClient
@@ -73,7 +74,7 @@ class PurgeHistoryResult:
     instances_deleted: int
 
 
-class Client(EntityClient, DeadLetterClient):
+class Client(EntityClient, DeadLetterClient, BackupClient):
     """A client of an open hub.
 
     Tells (`signal_entity`) return when the message is durable; asks (all others that change something) when the

@@ -6,6 +6,7 @@ Start with `Store` (the seam), `WriteSet` (what goes through it), `LmdbStore` (a
 """
 
 from durio.storage.api import Reads, Store
+from durio.storage.backup import backup
 from durio.storage.codec import seal, unseal
 from durio.storage.errors import (
     Ambiguous,
@@ -36,6 +37,7 @@ from durio.storage.notes import Found, Notes
 from durio.storage.reader import HubReader
 from durio.storage.report import Finding, Report
 from durio.storage.store import LmdbStore
+from durio.storage.upgrade import upgrade
 from durio.storage.verify import verify
 from durio.storage.writes import Bulk, Change, WriteSet, bulk_rows
 
@@ -79,6 +81,7 @@ __all__ = [
     "When",
     "WriteSet",
     "after",
+    "backup",
     "bulk_rows",
     "from_text",
     "from_u32",
@@ -90,5 +93,6 @@ __all__ = [
     "u32",
     "u64",
     "unseal",
+    "upgrade",
     "verify",
 ]

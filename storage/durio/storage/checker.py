@@ -8,19 +8,17 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import lmdb
 import lmdb.verify
 
 from durio.storage.codec import unseal
 from durio.storage.errors import CorruptRecord
-from durio.storage.keys import FIRST_KEY, META_KEY
+from durio.storage.keys import FIRST_KEY, FORMAT_KEY, META_KEY
 from durio.storage.limits import FINDINGS_MAX, KEY_BYTES_MAX, MAP_SIZE_BYTES, MAP_SIZE_BYTES_MIN, READERS_MAX
-from durio.storage.meta import Meta
-
-WHOLE: Final = "whole"
-IN_USE: Final = "in use"
+from durio.storage.meta import Meta, format_of
+from durio.storage.report import IN_USE
 
 Found: TypeAlias = tuple[str, str]
 """Where and what, as in `Finding`."""
@@ -118,6 +116,8 @@ def _records(env: lmdb.Environment, checks: RecordChecks, progress: Callable[[in
             previous = key
             if key >= FIRST_KEY:
                 yield from ((shown(key), why) for why in _record(key, record, checks))
+            elif key == FORMAT_KEY:
+                yield from ((shown(key), why) for why in _format(record))
             elif key != META_KEY:
                 yield shown(key), "the store has no such record of its own"
         progress(count)
@@ -134,6 +134,13 @@ def _store_record(record: bytes | None) -> Iterator[Found]:
     else:
         if meta.epoch < 1:
             yield shown(META_KEY), "no owner has epoch 0"
+
+
+def _format(record: bytes) -> Iterator[str]:
+    try:
+        format_of(record)
+    except CorruptRecord as error:
+        yield error.why
 
 
 def _record(key: bytes, record: bytes, checks: RecordChecks) -> Iterator[str]:

@@ -47,7 +47,7 @@ class NotAHub(StorageError):
 class FormatMismatch(StorageError):
     """The hub was written by a durio with another disk format. Nothing in it was changed.
 
-    The operator must act: run the durio version that fits, or migrate the hub.
+    The operator must act: bring an older hub up to date with `upgrade` (it makes a copy first), or run the newer durio.
     """
 
     def __init__(self, path: str, found: int, expected: int) -> None:
@@ -57,11 +57,11 @@ class FormatMismatch(StorageError):
         self.expected = expected
 
     def __str__(self) -> str:
-        age = "newer" if self.found > self.expected else "older"
-        return (
-            f"the hub {self.path!r} has disk format {self.found}, this durio reads format {self.expected}: "
-            f"use the {age} durio that wrote it, or migrate the hub"
+        newer = self.found > self.expected
+        what = (
+            "use the newer durio that wrote it" if newer else "durio.storage.upgrade copies it and brings it up to date"
         )
+        return f"the hub {self.path!r} has disk format {self.found}, this durio reads format {self.expected}: {what}"
 
 
 class NetworkFileSystem(StorageError):

@@ -176,8 +176,23 @@ class HubFolder:
         else:
             self._write_marker(making=False)
 
-    def _write_marker(self, *, making: bool) -> None:
-        content = {"format": FORMAT_VERSION, "product": _PRODUCT} | ({_MAKING: True} if making else {})
+    def declare(self, format_version: int) -> None:
+        """Say that the folder is a whole hub of that format, durably; its data are there already."""
+        sync_folder(self.partition)
+        self._write_marker(making=False, format_version=format_version)
+
+    def format_version(self) -> int:
+        """Of which format the hub says that it is. Raises `NotAHub`."""
+        if not self.exists:
+            raise NotAHub(self.path, "there is no hub")
+        match self._marker():
+            case {"product": str(product), "format": int(found)} if product == _PRODUCT:
+                return found
+            case _:
+                raise NotAHub(self.path, f"{_MARKER} does not say product {_PRODUCT!r} and a format number")
+
+    def _write_marker(self, *, making: bool, format_version: int = FORMAT_VERSION) -> None:
+        content = {"format": format_version, "product": _PRODUCT} | ({_MAKING: True} if making else {})
         sync_folder(self.path)
         temporary = os.path.join(self.path, _MARKER_TEMPORARY)
         with open(temporary, "w", encoding="utf-8") as marker:
@@ -197,12 +212,9 @@ class HubFolder:
             raise NotAHub(self.path, f"{_MARKER} cannot be read ({error})") from error
 
     def _check_marker(self) -> None:
-        match self._marker():
-            case {"product": str(product), "format": int(found)} if product == _PRODUCT:
-                if found != FORMAT_VERSION:
-                    raise FormatMismatch(self.path, found, FORMAT_VERSION)
-            case _:
-                raise NotAHub(self.path, f"{_MARKER} does not say product {_PRODUCT!r} and a format number")
+        found = self.format_version()
+        if found != FORMAT_VERSION:
+            raise FormatMismatch(self.path, found, FORMAT_VERSION)
 
     def _check_empty(self, names: set[str]) -> None:
         strangers = sorted(names - _LEFTOVERS)

@@ -7,6 +7,9 @@ FIRST_KEY: Final = b"\x01"
 store's own.
 """
 
+FORMAT_KEY: Final = b"\x00format"
+"""Where the store keeps the number of its format; a hub of format 1 has none."""
+
 META_KEY: Final = b"\x00meta"
 """Where the store keeps its epoch and its commit number."""
 

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-FORMAT_VERSION: Final = 1
-"""Version of folder and records, in durio.json. Grows when an older durio could misread a hub."""
+FORMAT_VERSION: Final = 2
+"""Version of folder and records, in durio.json and in the data. Grows when an older durio could misread a hub.
+2: locks, dead letters, sessions, large payloads in rows of their own; the number stands in the data, too."""
 
 RECORD_VERSION: Final = 1
 """First byte of every record: the layout of the seal around the payload."""

@@ -7,7 +7,7 @@ import attrs
 
 from durio.storage.codec import seal, unseal
 from durio.storage.errors import CorruptRecord
-from durio.storage.keys import META_KEY
+from durio.storage.keys import FORMAT_KEY, META_KEY, from_u32
 
 _PAIR: Final = Struct(">QQ")
 
@@ -34,3 +34,13 @@ class Meta:
         if len(payload) != _PAIR.size:
             raise CorruptRecord(META_KEY, f"{len(payload)} bytes instead of {_PAIR.size}")
         return cls(*_PAIR.unpack(payload))
+
+
+def format_of(record: bytes | None) -> int:
+    """The number of the format that the data have. Raises `CorruptRecord` for a damaged record."""
+    if record is None:
+        return 1
+    try:
+        return from_u32(unseal(FORMAT_KEY, record))
+    except ValueError as error:
+        raise CorruptRecord(FORMAT_KEY, str(error)) from error

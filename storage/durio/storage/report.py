@@ -1,8 +1,13 @@
 """What a check of a hub found."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
+
+WHOLE: Final = "whole"
+IN_USE: Final = "in use"
+"""What a checker is told: nobody has the hub open, or somebody has."""
 
 
 @attrs.frozen

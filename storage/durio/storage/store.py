@@ -11,7 +11,6 @@ import lmdb
 
 from durio.storage.ballast import Ballast
 from durio.storage.closing import ClosingMark
-from durio.storage.datafile import DataFile
 from durio.storage.environment import NO_SPACE_CODES, is_no_space, open_environment
 from durio.storage.errors import (
     Ambiguous,
@@ -19,9 +18,7 @@ from durio.storage.errors import (
     Fenced,
     HubBroken,
     HubClosed,
-    HubDamaged,
     NoSpace,
-    NotAHub,
     StorageError,
     UsedAfterFork,
 )
@@ -32,9 +29,9 @@ from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
 from durio.storage.notes import Notes
+from durio.storage.opening import notes_in, refuse_damaged, start_epoch
 from durio.storage.reading import read_row, read_rows
 from durio.storage.shared import Lease
-from durio.storage.verify import check_data, missing_data
 from durio.storage.writes import WriteSet
 
 
@@ -92,18 +89,18 @@ class LmdbStore:
                 # Again: another owner may have made the hub between the check and the lock.
                 folder.check()
                 folder.complete()
-                _refuse_damaged(folder)
+                refuse_damaged(folder)
                 lease = Lease.take(folder.partition, open_environment, anew=True)
                 undo.callback(lease.close)
                 env = lease.env
                 ballast = Ballast(folder.ballast, ballast_bytes)
                 try:
-                    meta = _start_epoch(env, folder)
+                    meta = start_epoch(env, folder)
                 except NoSpace:
                     if not ballast.release():
                         raise
-                    meta = _start_epoch(env, folder)
-                notes = _notes_in(folder.running)
+                    meta = start_epoch(env, folder)
+                notes = notes_in(folder.running)
                 ballast.make()
                 undo.pop_all()
                 return cls(lease, lock, folder, meta, ballast, notes)
@@ -310,47 +307,3 @@ class LmdbStore:
     def _read_meta(self) -> Meta:
         with self._env.begin() as txn:
             return Meta.from_record(txn.get(META_KEY))
-
-
-def _refuse_damaged(folder: HubFolder) -> None:
-    """Raise `HubDamaged` before anything of a damaged hub is read. Only what gives cause for doubt is checked."""
-    missing, found = missing_data(folder), DataFile.look(folder.data)
-    if missing:
-        raise HubDamaged(folder.path, f"data.mdb: {missing}", 0)
-    mark = ClosingMark(folder.closed)
-    if found is not None and mark.doubt(found):
-        report = check_data(folder)
-        if not report.ok:
-            raise HubDamaged(folder.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
-    mark.remove()
-
-
-def _notes_in(path: str) -> Notes:
-    """The notes in a file. An owner that comes to make room on a full disk works without."""
-    try:
-        return Notes.in_file(path)
-    except OSError as error:
-        if error.errno in NO_SPACE_CODES:
-            return Notes()
-        raise
-
-
-def _start_epoch(env: lmdb.Environment, folder: HubFolder) -> Meta:
-    """Commit the next epoch and sync everything, the names of the files too: only then may the owner
-    answer.
-    """
-    try:
-        with env.begin(write=True) as txn:
-            record = txn.get(META_KEY)
-            if record is None and txn.stat()["entries"]:
-                raise NotAHub(folder.path, "its data.mdb holds data of something else")
-            old = Meta(0, 0) if record is None else Meta.from_record(record)
-            meta = Meta(old.epoch + 1, old.commit)
-            txn.put(META_KEY, meta.record())
-        env.sync(True)
-    except lmdb.Error as error:
-        if is_no_space(error, folder.path):
-            raise NoSpace(folder.path) from error
-        raise HubBroken(f"LMDB cannot commit the new epoch: {error}") from error
-    folder.sync()
-    return meta

@@ -4,17 +4,14 @@ import contextlib
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
 from typing import Final
 
-from durio.storage.checker import IN_USE, WHOLE
+from durio.storage.child import end_of, run_child
 from durio.storage.datafile import DataFile
-from durio.storage.errors import HubBroken, HubInUse, NotAHub
+from durio.storage.errors import HubInUse, NotAHub
 from durio.storage.folder import HubFolder
 from durio.storage.lock import OwnerLock
-from durio.storage.report import Finding, Report
+from durio.storage.report import IN_USE, WHOLE, Finding, Report
 
 CHECKER: Final = "durio.storage.checker"
 
@@ -52,7 +49,7 @@ def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = Fals
     missing = missing_data(folder)
     if missing or DataFile.look(folder.data) is None:
         return Report(folder.path, 0, (Finding("data.mdb", missing),) if missing else ())
-    process = _run(checker, folder.partition, IN_USE if in_use else WHOLE)
+    process = run_child(checker, folder.partition, IN_USE if in_use else WHOLE)
     findings, records, hidden, whole = [], 0, 0, False
     for line in process.stdout.splitlines():
         first, second = json.loads(line)
@@ -61,7 +58,7 @@ def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = Fals
         else:
             records, hidden, whole = first, second, True
     if not whole:
-        findings.append(Finding("data.mdb", _end_of(process)))
+        findings.append(Finding("data.mdb", end_of(process)))
     return Report(folder.path, records, tuple(findings), hidden, in_use)
 
 
@@ -70,26 +67,3 @@ def missing_data(folder: HubFolder) -> str:
     if DataFile.look(folder.data) is not None or not folder.is_whole:
         return ""
     return "it is empty" if os.path.exists(folder.data) else "it is missing"
-
-
-def _run(checker: str, partition: str, mode: str) -> "subprocess.CompletedProcess[str]":
-    path = os.pathsep.join(filter(None, sys.path))
-    try:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", checker, partition, mode],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": path, "PYTHONFAULTHANDLER": ""},
-        )
-    except OSError as error:
-        raise HubBroken(f"a check needs a process of its own, and Python cannot be started: {error}") from error
-
-
-def _end_of(process: "subprocess.CompletedProcess[str]") -> str:
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        return f"the process that read it was ended by {name}: it is cut or scribbled on"
-    lines = process.stderr.strip().splitlines() or ["it said nothing"]
-    return f"the process that read it failed with {process.returncode}: {lines[-1]}"

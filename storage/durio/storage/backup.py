@@ -1,0 +1,80 @@
+"""A copy of a hub that is a hub, made while its owner works, or from a closed one."""
+
+import errno
+import os
+import shutil
+from typing import Final
+
+from durio.storage.child import end_of, run_child
+from durio.storage.environment import NO_SPACE_CODES
+from durio.storage.errors import HubDamaged, NoSpace, NotAHub
+from durio.storage.folder import HubFolder, sync_folder
+from durio.storage.limits import FORMAT_VERSION
+from durio.storage.report import Report
+from durio.storage.verify import CHECKER, check_data
+
+COPIER: Final = "durio.storage.copier"
+_UNFINISHED: Final = ".durio-unfinished"
+
+
+def backup(hub: str | os.PathLike[str], to: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
+    """Copy the hub at `hub`, open or closed, to `to`, which must not be there yet or be an empty folder.
+
+    The copy is the hub as of one commit, all that was acknowledged before the call included; it is checked, and is on
+    disk when this returns. The owner works on meanwhile. What it is: a hub that was not closed in good order. To
+    restore it, open it where it is, or copy it to its place in the same way.
+
+    Blocks. Raises `FileExistsError` if something is at `to` (nothing is overwritten), `NotAHub`, `FormatMismatch`,
+    `HubDamaged` if the hub or its copy is damaged, `NoSpace`, `HubBroken`, and `OSError`. A copy that was not finished
+    is never at `to`.
+    """
+    source = HubFolder.at(hub)
+    source.check()
+    return copy_folder(source, to, FORMAT_VERSION, checker)
+
+
+def copy_folder(source: HubFolder, to: str | os.PathLike[str], format_version: int, checker: str = CHECKER) -> Report:
+    """The same for a hub of any format."""
+    if not source.exists or not os.path.exists(source.data):
+        raise NotAHub(source.path, "there is no hub, or it was never opened")
+    target = HubFolder.at(to)
+    _refuse_to_overwrite(source, target)
+    part = HubFolder.at(target.path + _UNFINISHED)
+    shutil.rmtree(part.path, ignore_errors=True)
+    part.make()
+    try:
+        # The inbox first: what its owner takes out of it meanwhile is in the hub's copy then.
+        if os.path.exists(os.path.join(source.inbox, "data.mdb")):
+            _copy(source, source.inbox, part.inbox)
+        _copy(source, source.partition, part.partition)
+        part.declare(format_version)
+        report = check_data(part, checker=checker)
+        if not report.ok:
+            raise HubDamaged(source.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
+        os.rename(part.path, target.path)
+    except OSError as error:
+        if error.errno in NO_SPACE_CODES:
+            raise NoSpace(target.path) from error
+        raise
+    finally:
+        shutil.rmtree(part.path, ignore_errors=True)
+    sync_folder(os.path.dirname(target.path))
+    return Report(target.path, report.records)
+
+
+def _refuse_to_overwrite(source: HubFolder, target: HubFolder) -> None:
+    if os.path.commonpath([source.path, target.path]) == source.path:
+        raise ValueError(f"{target.path!r} is inside of the hub: give another place")
+    if os.path.lexists(target.path) and (not os.path.isdir(target.path) or os.listdir(target.path)):
+        raise FileExistsError(
+            errno.EEXIST, "a copy of a hub overwrites nothing: give a new or empty folder", target.path
+        )
+
+
+def _copy(hub: HubFolder, source: str, target: str) -> None:
+    process = run_child(COPIER, source, target)
+    if process.returncode in NO_SPACE_CODES:
+        raise NoSpace(target)
+    if process.returncode:
+        raise HubDamaged(hub.path, end_of(process), 0)
+    sync_folder(target)

@@ -1,0 +1,49 @@
+"""The part of a backup that reads: `python -m durio.storage.copier FROM TO`, in a process of its own.
+
+Its own, because a damaged file may end its reader, because the process that has the hub open may open it only once, and
+because copying must not stop the hub's loop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import lmdb
+
+from durio.storage.environment import open_readonly
+from durio.storage.errors import HubBroken
+
+
+def main() -> int:
+    """Copy one LMDB environment as of its last commit, without its free pages, and sync it; 0 if it is there.
+
+    Otherwise the result is the error code of LMDB or the system if it has one, and the message is on stderr.
+    """
+    source, target = sys.argv[1:]
+    data = os.path.join(target, "data.mdb")
+    try:
+        os.mkdir(target)
+        with open_readonly(source) as env:
+            env.copy(target, compact=True)
+        fd = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return _failed(error, error.errno or 1)
+    except lmdb.Error as error:
+        return _failed(error, getattr(error, "code", 1))
+    except HubBroken as error:
+        return _failed(error, 1)
+    return 0
+
+
+def _failed(error: Exception, code: int) -> int:
+    sys.stderr.write(f"{error}\n")
+    return code if 0 < code < 128 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Bringing a hub of an older format up to date: asked for, never on the way."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final
+
+import lmdb
+
+from durio.storage.backup import copy_folder
+from durio.storage.codec import seal
+from durio.storage.environment import is_no_space, open_environment
+from durio.storage.errors import FormatMismatch, HubBroken, NoSpace, NotAHub
+from durio.storage.folder import HubFolder
+from durio.storage.keys import FORMAT_KEY, META_KEY, u32
+from durio.storage.limits import FORMAT_VERSION
+from durio.storage.lock import OwnerLock
+from durio.storage.meta import Meta, format_of
+
+Step = Callable[[lmdb.Transaction], None]
+
+
+def upgrade(hub: str | os.PathLike[str], *, backup: str | os.PathLike[str] | None = None) -> str | None:
+    """Bring the closed hub at `hub` to the format of this durio; gives the path of the copy that was made before.
+
+    First it is copied to `backup` (the hub's name with `.format-N` behind it, if none is given), and the copy checked.
+    Then all data change in one transaction. Cut short at any point, it can be called again; a copy that is there
+    already stays. A hub of the right format is left as it is, and None is returned.
+
+    Raises `NotAHub`, `FormatMismatch` (from a newer durio, or too old), `HubInUse`, `HubDamaged`, `NoSpace`,
+    `HubBroken`, `FileExistsError` if something else is at `backup`, and `OSError`.
+    """
+    folder = HubFolder.at(hub)
+    found = folder.format_version()
+    if found == FORMAT_VERSION:
+        return None
+    if not all(version in _STEPS for version in range(found, FORMAT_VERSION)) or found > FORMAT_VERSION:
+        raise FormatMismatch(folder.path, found, FORMAT_VERSION)
+    lock = OwnerLock.take(folder.owner_lock, folder.path)
+    try:
+        copy = os.path.realpath(backup if backup is not None else f"{folder.path}.format-{found}")
+        if not _is_copy(copy, found):
+            copy_folder(folder, copy, found)
+        _migrate(folder)
+        folder.declare(FORMAT_VERSION)
+        return copy
+    finally:
+        lock.release()
+
+
+def _is_copy(path: str, version: int) -> bool:
+    with contextlib.suppress(NotAHub, OSError):
+        return HubFolder.at(path).format_version() == version
+    return False
+
+
+def _migrate(folder: HubFolder) -> None:
+    with contextlib.closing(open_environment(folder.partition)) as env:
+        try:
+            with env.begin(write=True) as txn:
+                Meta.from_record(txn.get(META_KEY))
+                # The data may be ahead of durio.json: that was cut short between the two.
+                for version in range(format_of(txn.get(FORMAT_KEY)), FORMAT_VERSION):
+                    _STEPS[version](txn)
+                    txn.put(FORMAT_KEY, seal(FORMAT_KEY, u32(version + 1)))
+        except lmdb.Error as error:
+            if is_no_space(error, folder.path):
+                raise NoSpace(folder.path) from error
+            raise HubBroken(f"LMDB: {error}") from error
+
+
+def _from_1_to_2(txn: lmdb.Transaction) -> None:
+    """Nothing but the number itself: format 2 has tables and messages that a durio of format 1 would misread."""
+
+
+_STEPS: Final = MappingProxyType({1: _from_1_to_2})
+"""What leads from each older format to the next one."""
