@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
-from durio.entities import EntityContext, EntityId, LockRequest, Release
+from durio.entities import CONTROL_LANE, EntityContext, EntityId, LockLost, LockRequest, Operation, Release
 from durio.entities import keys as entity_keys
 from durio.orchestration import (
     App,
@@ -323,6 +324,37 @@ def test_the_release_follows_every_call_sent_before_it() -> None:
     hub.settle()
     assert hub.output("z") == 12
     nothing_left(hub)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_call_without_its_lock_is_not_done(locked: bool) -> None:
+    """G12: a call under a grant that is over, as of a retried dead letter, fails with LockLost and changes nothing."""
+
+    @app.orchestration(name=f"late {locked}")
+    async def late(ctx: OrchestrationContext) -> str:
+        try:
+            return f"{await ctx.call_entity(B, Account.add, 1)}"
+        except LockLost as lost:
+            return str(lost)
+
+    hub = Stepper(app)
+    if locked:
+        hub.start("keeps", "y", "return")
+        hub.settle()
+    hub.start(f"late {locked}", "x")
+    hub.kernel.run_turn("x")
+    box = entity_keys.mailbox(str(B))
+    [(_, sent)] = hub.kernel.view.scan(box, box, entity_keys.stop_of(box))
+    assert isinstance(sent, Operation)
+    hub.kernel.deliver(str(C), msgspec.structs.replace(sent, grant="another:1"), CONTROL_LANE)
+    hub.kernel.run_turn(str(C))
+    hub.settle()
+    assert "has no lock on @account@c any more" in hub.output("x")
+    assert state(hub, C) is None
+    if locked:
+        hub.raise_event("y", "go on")
+        hub.settle()
+    assert hub.status("y") in ("", "Completed")
 
 
 RULES = {

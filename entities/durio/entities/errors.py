@@ -114,7 +114,7 @@ class EntityOperationFailed(DurioError):
 
 
 class LockLost(DurioError):
-    """A call from a critical section came to an entity that the section has not locked: it was not done. A fault."""
+    """A call from a critical section came when its lock was gone (a dead letter, retried): not done. Call it anew."""
 
     def __init__(self, entity_id: str, instance_id: str, owner: str = "") -> None:
         super().__init__(entity_id, instance_id, owner)
