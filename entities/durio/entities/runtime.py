@@ -321,6 +321,8 @@ class Runtime:
             self._step(self.kernel.job_done, *result)
         for bell in (self._turns_bell, self._commit_bell, self._ticker.bell):
             bell.ring()
+        if self._posts is not None:
+            self._posts.look_again()
 
     async def _run_timers(self) -> None:
         while True:
