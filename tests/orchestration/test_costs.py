@@ -213,3 +213,18 @@ def test_terminating_one_does_not_look_at_the_activities_of_others() -> None:
         return lines_of(stepper.kernel.run_turn)
 
     assert lines(40) < 1.2 * lines(4)
+
+
+def test_reading_a_waiting_activity_does_not_look_at_the_others() -> None:
+    """G8: the job that gets a slot is read by its key, however many others of its instance changed in the batch."""
+    stepper = Stepper(fan_of(1000))
+    stepper.start("fan", "i")
+    while stepper.kernel.runnable:
+        stepper.kernel.run_turn()
+    jobs = stepper.kernel.jobs
+    keys = sorted(jobs._open)
+    assert len(keys) == 1000
+    for key in keys[:500]:
+        jobs.finish(key)
+    assert lines_of(lambda: jobs.find(keys[-1])) < 50
+    assert jobs.find(keys[0]) is None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import msgspec
 import trio
 
 import durio.entities.keys as keys
-from durio.entities.changes import Batch, CancelJob, Record, StartJob, View
+from durio.entities.changes import Batch, CancelJob, StartJob, View
 from durio.entities.limits import JOBS_START_MAX
-from durio.entities.messages import UNDECODABLE, Job, JobCrashed, Message, encode_record
+from durio.entities.messages import UNDECODABLE, Job, JobCrashed, Message
 from durio.entities.poison import Poison
 
 logger = logging.getLogger("durio.entities")
@@ -60,7 +62,9 @@ class Jobs:
         for key, row in rows:
             if key not in self._open or not isinstance(row, bytes):
                 continue  # it was cancelled, or is no earlier owner's
-            job = self._decode(row)
+            job: Job | None = None
+            with _holding():
+                job = self._decoder.decode(row)
             if job is None:
                 continue
             if self._poison.job_crashed(key):
@@ -73,17 +77,9 @@ class Jobs:
         """A job that is wanted; None if it is not, or if it cannot be read: then it waits for the next open."""
         if key not in self._open:
             return None
-        rows = self._view.scan(keys.job_group(key), key, key + b"\0")
-        return self._decode(rows[0][1]) if rows else None
-
-    def _decode(self, row: bytes | Record) -> Job | None:
-        if isinstance(row, Job):
-            return row
-        try:
-            return self._decoder.decode(row if isinstance(row, bytes) else encode_record(row))
-        except UNDECODABLE:
-            logger.exception("a job is held: it cannot be read")
-            return None
+        with _holding():
+            return self._view.get(keys.job_group(key), key, self._decoder)
+        return None
 
     def __contains__(self, key: bytes) -> bool:
         """Whether the job is wanted, and has not ended."""
@@ -115,6 +111,15 @@ class Jobs:
         self._view.filling.delete(keys.job_group(key), key)
         self._poison.clear(key)
         return True
+
+
+@contextmanager
+def _holding() -> Iterator[None]:
+    """A job that cannot be read is held alone."""
+    try:
+        yield
+    except UNDECODABLE:
+        logger.exception("a job is held: it cannot be read")
 
 
 def _crashed(job: Job, times: int, now_us: int) -> JobCrashed:
