@@ -19,10 +19,11 @@ from durio.entities import (
     refusal_of,
     refuse,
 )
+from durio.entities.changes import StartJob
 from durio.orchestration.cycles import Chain, Cycles
 from durio.orchestration.decision import Needs
 from durio.orchestration.errors import LockCycle
-from durio.orchestration.instance import Decoders, Instance, load
+from durio.orchestration.instance import JOB, Decoders, Instance, load
 from durio.orchestration.limits import NEEDS_MAX
 from durio.orchestration.locking import cycles_of
 from durio.orchestration.records import Head, Section, has_action, ranges_of
@@ -60,7 +61,7 @@ def refuse_cycles(instance: Instance, settlement: Settlement) -> None:
         chain = cycles.of_child(child)
         if chain:
             _refuse_waiter(cycles, chain, settlement)
-    if instance.section is not None:
+    if instance.section is not None and _needs_activity(instance, head, settlement):
         _refuse_activities(instance, cycles, head, instance.section, settlement)
 
 
@@ -108,6 +109,13 @@ def _refuse_waiter(cycles: Cycles, chain: Chain, settlement: Settlement) -> None
 
     turned = (*chain[last - 1 : -1], *chain[:last])  # the same circle, from the one who is refused
     _refuse(entity, cycles.mail_of(entity, is_theirs), refusal_of(LockCycle(turned)), settlement)
+
+
+def _needs_activity(instance: Instance, head: Head, settlement: Settlement) -> bool:
+    """Whether the code waits for an activity that runs already: only such a one can have asked anything."""
+    new = {output.job.action for output in settlement.outputs if isinstance(output, StartJob)}
+    running = (action for action, (kind, _) in instance.open.items() if kind == JOB and action not in new)
+    return any(has_action(head.needs, action) for action in running)
 
 
 def _refuse_activities(
