@@ -23,7 +23,7 @@ from tests.crash.worker import CREATED, SINGLETON
 PROJECT = Path(__file__).parents[2]
 ROUNDS = 3
 HEAVY_ROUNDS = 334
-HEAVY_PARTS = 6
+HEAVY_PARTS = 28
 LINES_MAX = 150
 """Most lines that the parent reads before it kills the next one."""
 SILENCE_S = 0.05

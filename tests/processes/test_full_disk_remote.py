@@ -58,8 +58,7 @@ def test_what_others_ask_while_the_disk_is_full_is_done_once(full: frozenset[int
                 async with trio.open_nursery() as nursery:
                     for lane in range(3):
                         nursery.start_soon(ask, lane)
-                while (total := (await own.read_entity_state(TALLY)).entity_state) != 3 * ASKS * 101:
-                    assert total < 3 * ASKS * 101
+                while (await own.read_entity_state(TALLY)).entity_state != 3 * ASKS * 101:
                     await trio.sleep(1)
         assert len({answer % 100 for answer in answers}) == 3 * ASKS, "each call got its own answer"
 
