@@ -73,8 +73,8 @@ async def _sync(folder: Path, app: App, options: dict[str, Any]) -> AsyncIterato
         with connect_sync(folder) as client:
 
             async def call(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+                run, found = partial(getattr(client, name), *args, **options), None
                 with trio.CancelScope(shield=trio.current_effective_deadline() == -float("inf")):
-                    run = partial(getattr(client, name), *args, **options)
                     found = await trio.to_thread.run_sync(run, abandon_on_cancel=True)
                 await trio.lowlevel.checkpoint_if_cancelled()
                 return found
