@@ -20,7 +20,7 @@ from tests.crash.bank_worker import ACCOUNTS, OPENING, order_of
 
 WORKER = Path(__file__).with_name("bank_worker.py")
 
-TRANSFERS, KILLS = 120, 3
+TRANSFERS, KILLS = 80, 3
 HEAVY_TRANSFERS, HEAVY_KILLS = 10_000, 50
 
 TOTAL = len(ACCOUNTS) * OPENING

@@ -106,7 +106,7 @@ def the_sum_is_kept(sim: Sim) -> None:
 
 def bank(*asks: Any, **options: Any) -> Callable[[Callable[[Sim], None]], Any]:
     """A property of the bank, which keeps its sum in all runs."""
-    few = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    few = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
     return simulate(*asks, app=app, keys=KEYS, invariant=the_sum_is_kept, settings=few, hash_seeds=False, **options)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.planted.harness import EXAMPLES_HEAVY, EXAMPLES_MAX, Planted, assert_found, passes
 from tests.simulation.planted.kernel_locks import PLANTED
 
-EXAMPLES_SHORT: Final = 50
+EXAMPLES_SHORT: Final = 25
 """So many runs in every run of the tests: each has two owners and their locks."""
 
 each_bug: Final = pytest.mark.parametrize("planted", PLANTED, ids=str)
