@@ -15,6 +15,8 @@ from typing import Any
 import attrs
 import pytest
 
+from durio.entities import keys
+from durio.storage import LmdbStore
 from tests.crash.worker import CREATED, EVENTS, LANES, SINGLETON
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -89,6 +91,12 @@ class Parent:
         runs = Counter(self.ledger.read_text().splitlines())
         assert len(runs) == 2 * len(chains), "every activity ran"
 
+    def check_nothing_is_counted(self) -> None:
+        """A healthy load that is killed parks nothing, and leaves no count behind."""
+        with LmdbStore.open(self.folder / "hub") as store:
+            assert not store.scan(keys.LETTER, keys.stop_of(keys.LETTER))
+            assert not store.scan(keys.POISON, keys.stop_of(keys.POISON))
+
     def of(self, what: str) -> list[list[Any]]:
         """The final lines of one kind."""
         return [said for said in self.finals if said[0] == what]
@@ -102,13 +110,14 @@ def kill_and_check(folder: Path, kills: int, seed: int) -> None:
         parent.run("load", chance.randint(1, LINES_MAX))
     parent.run("finish", None)
     parent.check()
+    parent.check_nothing_is_counted()
     print(f"{len(parent.answers)} answers")
 
 
 @pytest.mark.parametrize("part", range(2))
 def test_killed_again_and_again(tmp_path: Path, part: int) -> None:
-    """G2, G3, G5, G9, G15, G16, G23, G24: after dozens of SIGKILLs nothing acknowledged is lost and nothing is done
-    twice but activities.
+    """G2, G3, G5, G6, G9, G15, G16, G23, G24: after dozens of SIGKILLs nothing acknowledged is lost, nothing is done
+    twice but activities, and nothing is parked.
     """
     kill_and_check(tmp_path, KILLS // 2, int.from_bytes(os.urandom(4), "big"))
 
@@ -116,5 +125,5 @@ def test_killed_again_and_again(tmp_path: Path, part: int) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("part", range(HEAVY_PARTS))
 def test_killed_a_thousand_times(tmp_path: Path, part: int) -> None:
-    """G2, G3, G5, G9, G15, G16, G23, G24: the same with a thousand kills, a hundred of each hub."""
+    """G2, G3, G5, G6, G9, G15, G16, G23, G24: the same with a thousand kills, a hundred of each hub."""
     kill_and_check(tmp_path, HEAVY_KILLS // HEAVY_PARTS, int.from_bytes(os.urandom(4), "big"))
