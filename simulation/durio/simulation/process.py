@@ -266,11 +266,15 @@ class Process:
 
     # The end
 
+    def die(self) -> None:
+        """From here on nothing of it has any effect; what it was running stays noted."""
+        self.dead = True
+        self.store.notes.abandon()
+
     def kill(self) -> None:
         """The process dies: nothing that was not durable has happened, and no cleanup code runs."""
-        self.dead = True
+        self.die()
         self._around.log.lost()
-        self.store.notes.abandon()
         self.completions.clear()
         self.store.close()
 

@@ -26,11 +26,16 @@ _FAKE: Final = "give a fake: simulate(..., activities={your_activity: fake})"
 _LOGGERS: Final = ("durio.entities", "durio.orchestration")
 
 
+class ProcessDied(BaseException):
+    """Inside the simulated process only: it is dead, and whatever code still runs in it changes nothing."""
+
+
 class Reality:
     """Virtual stand-ins for what `time`, `random` and `os.urandom` give.
 
     Guarantees: two runs of one plan see the same times and random numbers; a replay sees others, so code that uses
-    them in an orchestrator shows. Not covered: `datetime.now()`, names imported from these modules, `id()`, files.
+    them in an orchestrator shows. `os._exit` and `os.abort` end the simulated process. Not
+    covered: `datetime.now()`, names imported from these modules, `id()`, files.
     """
 
     def __init__(self, clock: SimClock) -> None:
@@ -39,6 +44,10 @@ class Reality:
         self._dice = random.Random(0).getstate()
         self._shift_us = 0
         self._offence: NotSimulated | None = None
+        self.died = False
+        """Whether code under test has ended its process."""
+        self.at_death: Callable[[], None] | None = None
+        """Called then, at once."""
 
     def check(self) -> None:
         """Raise what was refused, even if the code under test has swallowed it."""
@@ -85,6 +94,8 @@ class Reality:
             (time, "time_ns", lambda: self._now_us() * 1000),
             (time, "sleep", self._refuse_sleep),
             (os, "urandom", self._random.randbytes),
+            (os, "_exit", self._die),
+            (os, "abort", self._die),
             (threading.Thread, "start", self._refuse_thread),
             (trio.to_thread, "run_sync", self._refuse_thread),
             (socket.socket, "connect", self._refuse_socket),
@@ -93,6 +104,12 @@ class Reality:
 
     def _now_us(self) -> int:
         return self._clock.wall_us + self._shift_us
+
+    def _die(self, *_: object) -> NoReturn:
+        self.died = True
+        if self.at_death is not None:
+            self.at_death()
+        raise ProcessDied
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
         error = NotSimulated(what, instead)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from durio.entities import STATE, EntityId, View, from_us, is_entity
 from durio.entities import keys as entity_keys
-from durio.orchestration import DurableOrchestrationStatus, EntityLock
+from durio.orchestration import DeadLetter, DurableOrchestrationStatus, EntityLock
 from durio.orchestration.history import HistoryEvent
 from durio.orchestration.instance import Decoders, load, read_history
 from durio.orchestration.limits import LOCKS_MAX
@@ -76,6 +76,18 @@ class Sight:
         """The locked entities at the last commit: who holds them, and who waits."""
         process = self._process
         return list_locks(View(process.store), process.env.now_us(), LOCKS_MAX)
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """The dead letters at the last commit."""
+        _ = self._process  # a hub that is dead is opened again to look
+        coroutine = self._world.client.list_dead_letters()
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            found: list[DeadLetter] = stop.value
+            return found
+        raise AssertionError("reading dead letters waits for nothing")
 
     def history(self, instance_id: str) -> list[HistoryEvent]:
         """The history of an instance's current execution at the last commit."""

@@ -150,6 +150,9 @@ class World:
         self._ahead += 1
         try:
             chosen.take()
+            if self.around.reality.died:
+                self.crash("by its own code")
+                return
             self._hand_out()
         except Crashed:
             return
@@ -216,6 +219,7 @@ class World:
 
     def _start(self) -> None:
         self.process = self.around.parts.process(self._open_store(), self.around, self._hear)
+        self.around.reality.died, self.around.reality.at_death = False, self.process.die
         self.client = Client(SimLink(self.process), self.around.app, self.process.entities, self.process.payloads)
         self._ahead = self._last_task = self._streak = 0
 
