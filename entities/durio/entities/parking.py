@@ -41,7 +41,8 @@ class Parking:
         activation.kind.stop(activation.actor)
         if not activation.kind.prepare(activation.actor):
             return False
-        for key in self._poison.due.pop(activation.address, ()):
+        due = self._poison.due.pop(activation.address, [])
+        for key in due:
             why = f"it was running at {self._poison.times(key)} unclean ends of the process"
             if key.startswith(keys.ACTOR):
                 self._code(activation, why, apply)
@@ -50,7 +51,8 @@ class Parking:
                 if message is not None:
                     self._mail(activation, key, message, why, apply)
         for key, message in sorted(activation.mailbox.unreadable.items()):
-            self._mail(activation, key, message, f"it cannot be decoded: {message.why}", apply)
+            if key not in due:
+                self._mail(activation, key, message, f"it cannot be decoded: {message.why}", apply)
         activation.mailbox.rewind()
         return True
 

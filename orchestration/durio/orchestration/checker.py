@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from durio.entities import EntityId, Lock, entity_messages
+from durio.entities import EntityId, Letter, Lock, entity_messages
 from durio.entities import keys as entity_keys
 from durio.entities.blob_check import BlobChecks
 from durio.entities.entity import STATE, EntityRow
 from durio.entities.locks import HALF, Half
 from durio.entities.messages import Job, Request, Timer, Tombstone
+from durio.entities.poison import Count
 from durio.entities.posts import Taken, Watch
 from durio.orchestration.history import Chunk
 from durio.orchestration.messages import message_decoder
@@ -67,6 +68,8 @@ class HubChecks:
             entity_keys.TOMBSTONE: self._tombstone,
             entity_keys.TAKEN: _plain(Taken),
             entity_keys.WATCH: _plain(Watch),
+            entity_keys.POISON: _plain(Count),
+            entity_keys.LETTER: _plain(Letter),
         }
         self._rows: dict[bytes, Callable[[bytes], Any]] = {
             HEAD: msgspec.msgpack.Decoder(Head).decode,

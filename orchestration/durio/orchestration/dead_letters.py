@@ -13,9 +13,9 @@ from durio.entities import (
     HubCommand,
     Letter,
     Message,
-    Operation,
     PayloadError,
     check_text,
+    entity_messages,
     from_us,
     is_entity,
     letter_id,
@@ -24,7 +24,7 @@ from durio.entities import (
 )
 from durio.entities import keys as entity_keys
 from durio.orchestration.asking import Asking
-from durio.orchestration.messages import InstanceMessage
+from durio.orchestration.messages import message_decoder
 
 LETTERS_MAX = 1000
 
@@ -64,7 +64,7 @@ class DeadLetterClient(Asking):
         start, stop = entity_keys.letter(number + 1), entity_keys.stop_of(entity_keys.LETTER)
         decoder = msgspec.msgpack.Decoder(Letter)
         rows = self._link.store.scan(start, stop, limit=limit)
-        return [self._shown(int.from_bytes(key[1:], "big"), decoder.decode(row)) for key, row in rows]
+        return [await self._shown(int.from_bytes(key[1:], "big"), decoder.decode(row)) for key, row in rows]
 
     async def retry_dead_letter(self, letter_id: str, *, request_id: str | None = None) -> None:
         """Put the message back as a new one, at the tail of its mailbox, and forget the dead letter.
@@ -82,13 +82,14 @@ class DeadLetterClient(Asking):
         self._check_outside()
         await self._ask("", partial(HubCommand, name=name, subject=check_text(subject, "letter_id")), request_id)
 
-    def _shown(self, number: int, letter: Letter) -> DeadLetter:
+    async def _shown(self, number: int, letter: Letter) -> DeadLetter:
         what, input_ = "a message that cannot be decoded", None
+        decoder = entity_messages() if is_entity(letter.address) else message_decoder()
         try:
-            kind = Operation if is_entity(letter.address) else InstanceMessage
-            message: Message = msgspec.msgpack.decode(letter.message, type=kind)
+            message: Message = decoder.decode(letter.message)
             what, data = told(message), getattr(message, "input", None)
-            input_ = None if data is None else self._app.payloads.decode(data)
+            await self._load(data)
+            input_ = None if data is None else self._payloads.decode(data)
         except (*UNDECODABLE, PayloadError):
             pass  # what can be shown of it is shown
         return DeadLetter(
