@@ -18,7 +18,7 @@ each_bug: Final = pytest.mark.parametrize("planted", kernel_poison.PLANTED, ids=
 
 
 @each_bug
-def test_a_wrong_part_of_durio_is_found(planted: Planted) -> None:
+def test_wrong_parking_is_found(planted: Planted) -> None:
     """G6: a wrong part is found within 200 examples, by what a user sees; one that never ends is cut off."""
     finding = find(planted, FOUND_WITHIN)
     assert finding.examples <= FOUND_WITHIN
@@ -26,13 +26,13 @@ def test_a_wrong_part_of_durio_is_found(planted: Planted) -> None:
 
 
 @each_bug
-def test_durio_has_the_property(planted: Planted) -> None:
+def test_parking_has_the_property(planted: Planted) -> None:
     """G6: the property that finds a wrong part holds for durio as it is."""
     assert passes(planted, EXAMPLES_QUICK) >= EXAMPLES_QUICK
 
 
 @pytest.mark.heavy
 @each_bug
-def test_durio_has_the_property_in_many_runs(planted: Planted) -> None:
+def test_parking_has_the_property_in_many_runs(planted: Planted) -> None:
     """G6: the property that finds a wrong part holds for durio as it is, in 3,000 runs."""
     assert passes(planted, EXAMPLES_HEAVY) >= EXAMPLES_HEAVY
