@@ -366,6 +366,7 @@ def test_the_same_entities_can_be_locked_again_at_once(evict: bool) -> None:
 
     @app.orchestration(name=f"twice {evict}")
     async def twice(ctx: OrchestrationContext) -> int:
+        last = 0
         for n in range(5):
             async with await ctx.lock_entities([A, B]):
                 last = await ctx.call_entity(A, Account.add, n)

@@ -126,9 +126,9 @@ class Cycles:
     def _is_there(self, address: str, entity: str) -> bool:
         """Whether a request or a call of an instance is unread: an answer on its way is no wait."""
         head, section = self._head(address), self._get(address, SECTION, _SECTION)
-        asked = section is not None and section.waits_for == entity
-        if asked and self.mail_of(entity, partial(_asks_for, section.request)):
-            return True
+        if section is not None and section.waits_for == entity:
+            if self.mail_of(entity, partial(_asks_for, section.request)):
+                return True
         if head is None or entity not in head.calls:
             return False
         return bool(self.mail_of(entity, partial(_is_call_of, address, head.execution)))
