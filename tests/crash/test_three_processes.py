@@ -16,7 +16,7 @@ from typing import IO, Any
 import attrs
 import pytest
 
-from durio.storage import verify
+from durio.orchestration import verify
 from tests.crash.three_worker import ACCOUNTS, BALANCE, ROLES, asks
 from tests.crash.worker import CREATED, SINGLETON
 
