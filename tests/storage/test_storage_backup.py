@@ -158,6 +158,7 @@ def test_an_older_hub_is_refused_until_it_is_upgraded(tmp_path: Path) -> None:
         assert (caught.value.found, caught.value.expected) == (1, FORMAT_VERSION)
     assert tree(hub) == before
     copy = upgrade(hub)
+    assert copy is not None
     assert copy == f"{hub}.format-1"
     assert json.loads((hub / "durio.json").read_bytes())["format"] == FORMAT_VERSION
     assert json.loads((Path(copy) / "durio.json").read_bytes())["format"] == 1
