@@ -79,10 +79,13 @@ def plant(
     error: type[Exception] = AssertionError,
     shows: str = "",
     steps_max: int = STEPS_MAX,
+    cut_off: int | None = None,
     **options: Any,
 ) -> Planted:
     """A bug and its twin: `holds` is the property of both, the asks and the options of `simulate` are the same."""
     options = {"hash_seeds": False} | options
+    if cut_off is not None:  # after so many steps of one run
+        options["steps_max"] = cut_off
     return Planted(
         name,
         simulate(*asks, **options, **_variant(wrong))(holds),

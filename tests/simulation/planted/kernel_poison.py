@@ -210,6 +210,7 @@ PLANTED: Final[tuple[Planted, ...]] = tuple(
         wrong=wrong,
         right=Parts(kernel=Impatient),
         steps_max=STEPS_MAX,
+        cut_off=STEPS_MAX,
         max_crashes=crashes,
         max_calls=2 if crashes else len(asks),
         shows=shows,
