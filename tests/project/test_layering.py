@@ -42,6 +42,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "report",
         "child",
         "checker",
+        "inbox_rows",
+        "inbox_checker",
         "verify",
         "opening",
         "copier",

@@ -60,19 +60,20 @@ def check(partition: str, checks: RecordChecks, *, in_use: bool, progress: Calla
     """
     if not in_use:
         broken = False
-        for why in _structure(os.path.join(partition, "data.mdb")):
+        for why in structure(os.path.join(partition, "data.mdb")):
             broken = True
             yield "the structure of data.mdb", why
         if broken:
             return
     try:
-        with _open(partition, locks=in_use) as env:
+        with open_to_check(partition, locks=in_use) as env:
             yield from _records(env, checks, progress)
     except lmdb.Error as error:
         yield "data.mdb", f"LMDB cannot read it: {error}"
 
 
-def _structure(data: str) -> Iterator[str]:
+def structure(data: str) -> Iterator[str]:
+    """What is wrong with the pages of a file of LMDB, read as plain bytes."""
     fd = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
     try:
         # What is on the disk counts, not what this machine still remembers of a write that failed.
@@ -87,7 +88,8 @@ def _structure(data: str) -> Iterator[str]:
         yield from found
 
 
-def _open(partition: str, *, locks: bool) -> lmdb.Environment:
+def open_to_check(partition: str, *, locks: bool) -> lmdb.Environment:
+    """An environment for reading alone. Raises `lmdb.Error`."""
     map_size = MAP_SIZE_BYTES
     while True:
         try:
@@ -155,11 +157,18 @@ def _record(key: bytes, record: bytes, checks: RecordChecks) -> Iterator[str]:
 
 
 def main(checks: RecordChecks) -> None:
-    """`PARTITION whole|in use`: a JSON line for each finding, and one with the numbers at the end."""
+    """`PARTITION whole|in use`: what a check finds, said to whoever started this process."""
     partition, mode = sys.argv[1:]
     records = [0]
+    report(check(partition, checks, in_use=mode == IN_USE, progress=records.append), records)
+
+
+def report(findings: Iterable[Found], records: list[int]) -> None:
+    """A JSON line for each finding, and one with the numbers at the end: the last of `records`, and how many findings
+    were left out.
+    """
     found = 0
-    for where, why in check(partition, checks, in_use=mode == IN_USE, progress=records.append):
+    for where, why in findings:
         found += 1
         if found <= FINDINGS_MAX:
             say([where, why])

@@ -79,6 +79,11 @@ class HubFolder:
         return os.path.join(self.path, "inbox")
 
     @property
+    def inbox_data(self) -> str:
+        """Path of LMDB's file of the inbox."""
+        return os.path.join(self.inbox, "data.mdb")
+
+    @property
     def inbox_lock(self) -> str:
         """Path of the file that a client locks while it writes to the inbox."""
         return os.path.join(self.path, "inbox.lock")

@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from struct import Struct
 from typing import Final, Self
 
 import lmdb
@@ -21,15 +20,12 @@ from durio.storage.codec import seal, unseal
 from durio.storage.environment import is_no_space, open_environment
 from durio.storage.errors import CorruptRecord, HubBroken, InboxHeld, NoSpace
 from durio.storage.folder import HubFolder
-from durio.storage.keys import from_u64, u64
+from durio.storage.inbox_rows import END, ROW, STATE, number_of, row, state, state_of
 from durio.storage.limits import INBOX_BYTES_MAX, INBOX_ROWS_MAX
 from durio.storage.lock import read_pid, write_pid
 from durio.storage.shared import Lease
+from durio.storage.verify import refuse_damaged_inbox
 
-_STATE: Final = b"\x00state"
-_NUMBERS: Final = Struct(">QQQ")
-_ROW: Final = b"r"
-_END: Final = b"s"
 _TRY_AGAIN_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005)
 
 
@@ -50,9 +46,13 @@ class Inbox:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """The inbox of the hub at `path`, made if it is missing. Raises `NoSpace`, `HubBroken`, `OSError`."""
+        """The inbox of the hub at `path`, made if it is missing.
+
+        Raises `HubDamaged` for one that was cut or scribbled on, `NoSpace`, `HubBroken`, `OSError`.
+        """
         folder = HubFolder.at(path)
         folder.complete_for_clients()
+        refuse_damaged_inbox(folder)
         return cls(Lease.take(folder.inbox, open_environment), folder)
 
     def append(self, rows: Sequence[bytes], taken: int, timeout_s: float) -> int:
@@ -66,17 +66,17 @@ class Inbox:
         with self._appending, self._turn(deadline_s):
             try:
                 with self._lease.env.begin(write=True) as txn:
-                    last, bytes_in, first = _state(txn.get(_STATE))
+                    last, bytes_in, first = state_of(txn.get(STATE))
                     last, bytes_in, first = max(last, taken), self._trim(txn, taken, bytes_in), max(first, taken + 1)
                     waiting = last - first + 1
                     size = sum(map(len, rows))
                     if waiting and (waiting + len(rows) > INBOX_ROWS_MAX or bytes_in + size > INBOX_BYTES_MAX):
                         last, rows, size = last, (), 0
-                    for row in rows:
+                    for payload in rows:
                         last += 1
-                        key = _ROW + u64(last)
-                        txn.put(key, seal(key, row))
-                    txn.put(_STATE, seal(_STATE, _NUMBERS.pack(last, bytes_in + size, first)))
+                        key = row(last)
+                        txn.put(key, seal(key, payload))
+                    txn.put(STATE, state(last, bytes_in + size, first))
             except lmdb.Error as error:
                 if is_no_space(error, self._folder.path):
                     raise NoSpace(self._folder.path) from error
@@ -94,13 +94,13 @@ class Inbox:
             try:
                 with env.begin() as txn:
                     cursor = txn.cursor()
-                    if not cursor.set_range(_ROW + u64(taken + 1)):
+                    if not cursor.set_range(row(taken + 1)):
                         return found
                     for key, record in cursor.iternext():
-                        if key >= _END or len(found) >= rows_max or size >= bytes_max:
+                        if key >= END or len(found) >= rows_max or size >= bytes_max:
                             break
                         size += len(record)
-                        found.append((from_u64(key[1:]), _unsealed(key, record)))
+                        found.append((number_of(key), _unsealed(key, record)))
             except (lmdb.Error, ValueError) as error:
                 raise HubBroken(f"LMDB, the inbox: {error}") from error
         return found
@@ -139,8 +139,8 @@ class Inbox:
 
     def _trim(self, txn: lmdb.Transaction, taken: int, bytes_in: int) -> int:
         cursor = txn.cursor()
-        stop = _ROW + u64(taken + 1)
-        more = cursor.set_range(_ROW)
+        stop = row(taken + 1)
+        more = cursor.set_range(ROW)
         while more and bytes(cursor.key()) < stop:
             bytes_in -= max(0, len(cursor.value()) - _SEAL_BYTES)
             more = cursor.delete()
@@ -148,17 +148,6 @@ class Inbox:
 
 
 _SEAL_BYTES: Final = len(seal(b"", b""))
-
-
-def _state(record: bytes | None) -> tuple[int, int, int]:
-    """The last number, how many bytes wait, and the first number that may still be there."""
-    if record is None:
-        return 0, 0, 1
-    try:
-        last, bytes_in, first = _NUMBERS.unpack(unseal(_STATE, record))
-    except Exception as error:
-        raise HubBroken(f"the inbox does not know its last number: {error}") from error
-    return last, bytes_in, first
 
 
 def _unsealed(key: bytes, record: bytes) -> bytes | CorruptRecord:

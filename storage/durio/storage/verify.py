@@ -2,18 +2,23 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from typing import Final
+
+import attrs
 
 from durio.storage.child import end_of, run_child
 from durio.storage.datafile import DataFile
-from durio.storage.errors import HubInUse, NotAHub
+from durio.storage.errors import HubDamaged, HubInUse, NotAHub
 from durio.storage.folder import HubFolder
 from durio.storage.lock import OwnerLock
 from durio.storage.report import IN_USE, WHOLE, Finding, Report
 
 CHECKER: Final = "durio.storage.checker"
+INBOX_CHECKER: Final = "durio.storage.inbox_checker"
 
 
 def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
@@ -41,7 +46,13 @@ def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
         else:
             held.callback(lock.release)
             in_use = False
-        return check_data(folder, checker=checker, in_use=in_use)
+        data = check_data(folder, checker=checker, in_use=in_use)
+        inbox = check_inbox(folder)
+        return attrs.evolve(
+            data,
+            findings=(*data.findings, *inbox.findings),
+            hidden=data.hidden + inbox.hidden,
+        )
 
 
 def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = False) -> Report:
@@ -49,7 +60,52 @@ def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = Fals
     missing = missing_data(folder)
     if missing or DataFile.look(folder.data) is None:
         return Report(folder.path, 0, (Finding("data.mdb", missing),) if missing else ())
-    process = run_child(checker, folder.partition, IN_USE if in_use else WHOLE)
+    return _heard(folder, checker, folder.partition, in_use=in_use, file="data.mdb")
+
+
+def check_inbox(folder: HubFolder) -> Report:
+    """Check the inbox of a hub in a child process; while a client writes to it, only what its reader sees."""
+    if DataFile.look(folder.inbox_data) is None:
+        return Report(folder.path, 0)
+    with inbox_locked(folder) as locked:
+        return _heard(folder, INBOX_CHECKER, folder.inbox, in_use=not locked, file="inbox/data.mdb")
+
+
+def refuse_damaged_inbox(folder: HubFolder) -> None:
+    """Raise `HubDamaged` if the inbox looks odd, and a check in a child process finds why.
+
+    While another process writes to it nothing is looked at: that one has it open, and it is not for a client that was
+    stopped in the middle to stop the owner.
+    """
+    with inbox_locked(folder) as locked:
+        found = DataFile.look(folder.inbox_data) if locked else None
+        if found is None or not found.odd:
+            return
+        report = _heard(folder, INBOX_CHECKER, folder.inbox, in_use=False, file="inbox/data.mdb")
+    if not report.ok:
+        raise HubDamaged(folder.path, str(report.findings[0]), len(report.findings) + report.hidden - 1)
+
+
+@contextlib.contextmanager
+def inbox_locked(folder: HubFolder) -> Iterator[bool]:
+    """Keep clients from writing to the inbox, unless one is at it: then it is not locked."""
+    try:
+        fd = os.open(folder.inbox_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError:
+        yield True  # on a read-only file system nobody writes
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(fd)
+
+
+def _heard(folder: HubFolder, checker: str, partition: str, *, in_use: bool, file: str) -> Report:
+    """What the checker of one environment says."""
+    process = run_child(checker, partition, IN_USE if in_use else WHOLE)
     findings, records, hidden, whole = [], 0, 0, False
     for line in process.stdout.splitlines():
         first, second = json.loads(line)
@@ -58,7 +114,7 @@ def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = Fals
         else:
             records, hidden, whole = first, second, True
     if not whole:
-        findings.append(Finding("data.mdb", end_of(process)))
+        findings.append(Finding(file, end_of(process)))
     return Report(folder.path, records, tuple(findings), hidden, in_use)
 
 
