@@ -95,22 +95,36 @@ async def test_a_state_of_10_mb_is_replaced_in_place(tmp_path: Path) -> None:
         assert await client.call_entity(page, Page.size) == size
 
 
-async def test_a_history_of_a_million_events(tmp_path: Path) -> None:
-    """G7, G8: it is loaded, replayed and read in bounded memory, and others run meanwhile."""
+async def test_a_history_of_a_million_events_is_replayed(tmp_path: Path) -> None:
+    """G7, G8: it is loaded and replayed in bounded memory, and others run meanwhile."""
     async with open_hub(tmp_path, app) as client:
         await client.start_new(hears, "h", EVENTS + 1)
     _lengthen(tmp_path)
-    watch, before_mb = Watch(), memory_mb()
+    before_mb = memory_mb()
+    async with open_hub(tmp_path, app) as client:
+
+        async def work() -> None:
+            await client.raise_event("h", "e", 1)
+            assert (await client.wait_for_completion("h")).output == EVENTS + 1
+
+        figures = await watched(work)
+        assert memory_mb() - before_mb < 100
+    assert figures["stop (own CPU)"] < 2 * STOP_MS
+
+
+async def test_a_history_of_a_million_events_is_shown(tmp_path: Path) -> None:
+    """G8, G14: it is read and told bit by bit; what is given back is all that takes memory."""
+    async with open_hub(tmp_path, app) as client:
+        await client.start_new(hears, "h", EVENTS + 1)
+    _lengthen(tmp_path)
+    before_mb, watch = memory_mb(), Watch()
     async with trio.open_nursery() as nursery, open_hub(tmp_path, app) as client:
         nursery.start_soon(watch.run)
-        await client.raise_event("h", "e", 1)
-        assert (await client.wait_for_completion("h")).output == EVENTS + 1
-        assert memory_mb() - before_mb < 100
         status = await client.get_status("h", show_history=True)
-        assert status.history is not None
-        assert sum(row["event_type"] == "EventRaised" for row in status.history) == EVENTS + 1
-        assert memory_mb() - before_mb < 1000
         nursery.cancel_scope.cancel()
+    assert status.history is not None
+    assert sum(row["event_type"] == "EventRaised" for row in status.history) == EVENTS
+    assert memory_mb() - before_mb < 1000
     assert watch.cpu_ms < 10 * STOP_MS  # the garbage collector alone walks a million rows
 
 

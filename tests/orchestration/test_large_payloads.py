@@ -17,7 +17,7 @@ from durio.entities.limits import BLOB_BYTES_MIN
 from durio.orchestration import App, OrchestrationContext, connect, replay_histories, verify
 from durio.simulation import Parts, Sim, call, raise_event, simulate, start, terminate
 from durio.storage import LmdbStore, Reads, WriteSet
-from tests.orchestration.helpers import hub, output
+from tests.orchestration.helpers import finished, hub, output
 
 SIZE = 3 * BLOB_BYTES_MIN
 app = App()
@@ -119,12 +119,12 @@ async def test_a_large_payload_goes_everywhere(
         await client.start_new(tour, "t", text)
         if not reopen:
             await client.raise_event("t", "text", text)
-            result = await output(client, "t")
-    if reopen:
-        assert [one.error for one in replay_histories(tmp_path / "hub", app)] == [None]
-        async with hub(tmp_path, app, activations_max=0) as client:
+            await finished(client, "t")
+    assert [one.error for one in replay_histories(tmp_path / "hub", app)] == [None] * reopen
+    async with hub(tmp_path, app, activations_max=0) as client:
+        if reopen:
             await client.raise_event("t", "text", text)
-            result = await output(client, "t")
+        result = await output(client, "t")
     assert result == {"all": [text] * 8, "left": 1}
     assert_clean(tmp_path)
 
