@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from durio.storage import CorruptRecord, HubDamaged, LmdbStore, WriteSet, seal, unseal, verify
@@ -83,6 +83,7 @@ def damaged(scribbles: list[Scribble], length: int | None) -> bytes:
 
 
 @settings(max_examples=150)
+@example([(0, 145, b"\x01")], None)  # an old root that says it is the newest: old data, all of them whole
 @given(st.lists(SCRIBBLES, min_size=1, max_size=3), st.none() | st.integers(1, 60 * PAGE_BYTES))
 def test_no_scribble_and_no_cut_is_read_as_data(scribbles: list[Scribble], length: int | None) -> None:
     """G32: a damaged file is named damaged, or what is read from it is all that was written; its reader lives."""

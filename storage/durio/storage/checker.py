@@ -14,6 +14,7 @@ import lmdb
 import lmdb.verify
 
 from durio.storage.codec import unseal
+from durio.storage.datafile import DataFile
 from durio.storage.errors import CorruptRecord
 from durio.storage.keys import FIRST_KEY, FORMAT_KEY, META_KEY
 from durio.storage.limits import FINDINGS_MAX, KEY_BYTES_MAX, MAP_SIZE_BYTES, MAP_SIZE_BYTES_MIN, READERS_MAX
@@ -80,6 +81,10 @@ def structure(data: str) -> Iterator[str]:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(fd)
+    look = DataFile.look(data)
+    if look is not None and look.wrong:
+        yield look.wrong
+        return
     try:
         found: list[str] = lmdb.verify.verify(data)  # type: ignore[no-untyped-call]
     except Exception as error:  # it is made for damage, but nobody knows all damage

@@ -47,7 +47,11 @@ class DataFile:
     needed_bytes: int
     """How long the last transaction says that the file is. LMDB itself may leave it shorter."""
     odd: str
-    """What is wrong with it at first sight; empty if nothing is."""
+    """What is odd with it at first sight; empty if nothing is."""
+    wrong: str = ""
+    """What LMDB never leaves behind, so that it is damage whatever a closer look shows: an old root that was made the
+    newest one shows old data, all of them whole.
+    """
 
     @classmethod
     def look(cls, path: str) -> "DataFile | None":
@@ -71,18 +75,19 @@ class DataFile:
                 raise ValueError(f"its pages cannot have {first.page_bytes} bytes")
             second = _Root.read(fd, 1, first.page_bytes)
         except (ValueError, error) as wrong:
-            return cls(size, changed, 0, size, f"its first pages are damaged ({wrong})")
+            why = f"its first pages are damaged ({wrong})"
+            return cls(size, changed, 0, size, why, why)
         last = max(first, second, key=lambda root: root.txn)
         needed = (last.last_page + 1) * first.page_bytes
-        return cls(size, changed, last.txn, needed, _odd(first, second, size, needed))
+        torn = _torn(first, second)
+        short = f"it has {size:,} bytes, its root says {needed:,}" if size < needed else ""
+        return cls(size, changed, last.txn, needed, torn or short, torn)
 
 
-def _odd(first: _Root, second: _Root, size: int, needed: int) -> str:
+def _torn(first: _Root, second: _Root) -> str:
     if first.page_bytes != second.page_bytes:
         return f"its two roots disagree on the size of a page ({first.page_bytes} and {second.page_bytes} bytes)"
     # Each transaction writes one root, in turns: a root that is not the one before the last one is not LMDB's.
     if first.txn % 2 or (second.txn % 2 == 0 and second.txn) or abs(first.txn - second.txn) > 1:
         return f"its two roots do not follow each other (transactions {first.txn} and {second.txn})"
-    if size < needed:
-        return f"it has {size:,} bytes, its root says {needed:,}"
     return ""
