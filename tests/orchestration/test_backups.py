@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 import trio
 
 from durio.entities import AskInsideTurn, EntityId
-from durio.orchestration import Client, OrchestrationRuntimeStatus, backup, open_hub, verify
+from durio.orchestration import (
+    Client,
+    OrchestrationRuntimeStatus,
+    backup,
+    connect,
+    connect_asyncio,
+    connect_sync,
+    open_hub,
+    verify,
+)
 from durio.storage import HubDamaged, upgrade
 from tests.fixtures.program import Purse, app, finished, waiting
 
@@ -114,3 +124,22 @@ async def test_a_damaged_hub_is_not_opened(tmp_path: Path) -> None:
         async with open_hub(tmp_path / "hub", app):
             pytest.fail("it was opened")
     assert data.read_bytes() == scribbled
+
+
+def test_every_kind_of_client_makes_backups(tmp_path: Path) -> None:
+    """Clients of another process copy the hub, too, on Trio, on asyncio, and without either."""
+
+    async def on_trio() -> None:
+        async with open_hub(tmp_path / "hub", app), connect(tmp_path / "hub") as client:
+            assert (await client.backup(tmp_path / "trio")).ok
+
+    async def on_asyncio() -> None:
+        async with connect_asyncio(tmp_path / "hub") as client:
+            assert (await client.backup(tmp_path / "asyncio")).ok
+
+    trio.run(on_trio)
+    asyncio.run(on_asyncio())
+    with connect_sync(tmp_path / "hub") as client:
+        assert client.backup(tmp_path / "sync").ok
+    for name in ("trio", "asyncio", "sync"):
+        assert verify(tmp_path / name).ok

@@ -154,6 +154,10 @@ class Runtime:
         """Let others run."""
         await trio.lowlevel.checkpoint()
 
+    async def run_blocking(self, call: Callable[[], T]) -> T:
+        """Run what blocks in a thread; cancelling abandons it."""
+        return await self.env.run_blocking(call, trio.CapacityLimiter(1))
+
     def poke(self) -> None:
         """There is something to do."""
         if self._next_turn() is not None:

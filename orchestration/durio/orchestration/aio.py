@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from durio.entities import MAIL_LANE, Answer, Env, Message, SystemEnv
 from durio.entities.limits import PAYLOAD_BYTES_MAX
@@ -16,6 +16,8 @@ from durio.orchestration.limits import CLIENT_POLL_S, OWNER_TIMEOUT_S
 from durio.orchestration.records import Snapshot
 from durio.orchestration.remote import Hub, RemoteLink, checked_app, client_over, outcome_of, snapshot_in
 from durio.orchestration.session import Session, Wait
+
+T = TypeVar("T")
 
 _NO_ROOM_S: Final = 0.02
 
@@ -47,6 +49,9 @@ class AsyncioLink(RemoteLink):
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
+
+    async def run_blocking(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(None, call)
 
     async def _outcome(self, wait: Wait) -> Answer:
         done = self._loop.create_future()

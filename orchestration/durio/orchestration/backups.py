@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from functools import partial
 
-import trio
-
 import durio.storage
 from durio.orchestration.asking import Asking
 from durio.orchestration.verifying import CHECKER
@@ -33,5 +31,4 @@ class BackupClient(Asking):
     async def backup(self, to: str | os.PathLike[str]) -> Report:
         """Copy this hub to the new folder `to` while it works on. As the function `backup`; raises what that raises."""
         self._check_outside()
-        copy = partial(backup, self._link.store.path, to)
-        return await self._link.env.run_blocking(copy, trio.CapacityLimiter(1))
+        return await self._link.run_blocking(partial(backup, self._link.store.path, to))

@@ -60,6 +60,9 @@ class BlockingLink(RemoteLink):
     async def checkpoint(self) -> None:
         return None
 
+    async def run_blocking(self, call: Callable[[], R]) -> R:
+        return call()
+
     @contextmanager
     def within(self, timeout_s: float | None) -> Iterator[None]:
         """Whatever this thread waits for in the block raises `TimeoutError` after that time."""
@@ -176,6 +179,7 @@ class SyncClient:
     suspend = _blocking(Client.suspend)
     resume = _blocking(Client.resume)
     purge_instance_history = _blocking(Client.purge_instance_history)
+    backup = _blocking(Client.backup)
     list_locks = _blocking(Client.list_locks)
     get_lock = _blocking(Client.get_lock)
     list_dead_letters = _blocking(Client.list_dead_letters)

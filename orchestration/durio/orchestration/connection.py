@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -20,6 +21,8 @@ from durio.orchestration.limits import CLIENT_POLL_S, OWNER_TIMEOUT_S
 from durio.orchestration.records import Snapshot
 from durio.orchestration.remote import Hub, RemoteLink, checked_app, client_over, outcome_of, snapshot_in
 from durio.orchestration.session import Session, Wait
+
+T = TypeVar("T")
 
 _NO_ROOM_S: Final = 0.02
 
@@ -56,6 +59,9 @@ class TrioLink(RemoteLink):
 
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def run_blocking(self, call: Callable[[], T]) -> T:
+        return await self.env.run_blocking(call, trio.CapacityLimiter(1))
 
     async def _outcome(self, wait: Wait) -> Answer:
         event = trio.Event()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from durio.entities import MAIL_LANE, Answer, Env, Message
 from durio.orchestration.records import Snapshot
 from durio.storage import Reads
+
+T = TypeVar("T")
 
 
 class Link(Protocol):
@@ -53,4 +56,8 @@ class Link(Protocol):
 
     async def checkpoint(self) -> None:
         """Let others run."""
+        raise NotImplementedError
+
+    async def run_blocking(self, call: Callable[[], T]) -> T:
+        """Run what blocks, beside everything else; cancelling abandons it."""
         raise NotImplementedError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 import attrs
 import trio
@@ -12,6 +12,8 @@ from durio.entities import MAIL_LANE, Answer, Env, Message
 from durio.orchestration.records import Snapshot
 from durio.simulation.process import Process
 from durio.storage import Store
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -68,6 +70,9 @@ class SimLink:
 
     async def checkpoint(self) -> None:
         return None
+
+    async def run_blocking(self, call: Callable[[], T]) -> T:
+        return call()
 
     async def _wait(self, key: object) -> Any:
         if not trio.lowlevel.in_trio_task():
