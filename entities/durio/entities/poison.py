@@ -50,7 +50,7 @@ def count_unclean(store: Store, now_us: int) -> frozenset[str]:
         count = Count(count.times + 1, found.epoch, now_us)
         changes.append((row, msgspec.msgpack.encode(count)))
         what = "an activity" if key.startswith(keys.JOB) else "code"
-        logger.warning("%s of %s was running at an unclean end of the process, %d so far", what, address, count.times)
+        logger.info("%s of %s was running at an unclean end of the process, %d so far", what, address, count.times)
     if changes:
         store.commit(WriteSet(tuple(changes)))
     store.notes.start(store.epoch)

@@ -273,7 +273,7 @@ class InstanceKind:
             taken.mails.append(mail)
             size += size_of(mail)
             mail = mailbox.peek()
-        taken.full = size >= STEP_BYTES_MAX
+        taken.full = size >= STEP_BYTES_MAX or any(map(is_blob, payloads_of(first)))
         return taken
 
     def _begin(self, actor: Instance, behaviour: Orchestration, execution_id: str) -> Work:

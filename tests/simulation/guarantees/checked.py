@@ -58,8 +58,8 @@ class CheckedKernel(Kernel):
 class CheckedEntities(EntityKind):
     """One operation of an entity runs at a time, whatever it waits for (G1)."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._busy: set[str] = set()
 
     def run(
