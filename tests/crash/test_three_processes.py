@@ -22,7 +22,7 @@ from tests.crash.three_worker import ACCOUNTS, BALANCE, ROLES, asks
 from tests.crash.worker import CREATED, SINGLETON
 
 PROJECT = Path(__file__).parents[2]
-ROUNDS = 3
+ROUNDS = 2
 HEAVY_ROUNDS = 334
 HEAVY_PARTS = 28
 LINES_MAX = 150
