@@ -94,7 +94,7 @@ def test_reading_list_is_complete() -> None:
     linked = [target for _, target in links_of(PROJECT / "README.md") if "/durio/" in target]
     files = {
         str(path.relative_to(PROJECT))
-        for layer in ("storage", "entities", "orchestration", "simulation")
+        for layer in ("storage", "entities", "orchestration", "hosting", "simulation")
         for path in (PROJECT / layer).rglob("*.py")
         if path.name != "__init__.py"
     }

@@ -166,8 +166,8 @@ class Execution:
 
     def needs(self) -> Needs | None:
         """What the code cannot go on without; None if that is as it was when it was asked last."""
-        if not self.waits_anew:
-            return None
+        if not self.waits_anew or (self.section is None and not self.ancestors):
+            return None  # nobody waits for one that has no parent and locks nothing: no circle leads through it
         self.waits_anew = False
         needed = [] if self._wait is None else needed_by(self._wait.task)
         calls = [(task.action, task.entity) for task in needed if isinstance(task, CallTask) and not task.inside]
