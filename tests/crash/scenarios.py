@@ -50,6 +50,10 @@ def _terminate(instance_id: str) -> Callable[[Client, str], Any]:
     return lambda client, request_id: client.terminate(instance_id, "enough", request_id=request_id)
 
 
+def _cancel(instance_id: str) -> Callable[[Client, str], Any]:
+    return lambda client, request_id: client.cancel(instance_id, "enough", request_id=request_id)
+
+
 async def _state(session: Session, entity: EntityId) -> Any:
     return (await session.client.read_entity_state(entity)).entity_state
 
@@ -184,6 +188,26 @@ async def family(session: Session) -> None:
         assert await _status(session, member) == "Terminated"
 
 
+async def cancels(session: Session) -> None:
+    """A family is cancelled: each cleans up once, from the top down; then it is started again under its own id."""
+    await session.do("start", _start("careful", "c", 2))
+    await session.do("cancel", _cancel("c"))
+    for life in range(2):
+        for member in ("c", "careful-1", "careful-0"):
+            status = await session.wait(f"{member} {life}", member)
+            assert (status.runtime_status, status.output) == ("Canceled", "enough")
+        assert "InstanceFinished" in await session.do(f"too late-{life}", _cancel("c"))
+        if life == 0:
+            restarted = await session.do("restart", lambda c, r: c.restart("c", False, request_id=r))
+            assert restarted == Started("c", True)
+            await session.do("cancel again", _cancel("c"))
+            # The members of the family come one after the other, and their ends, too.
+            while await _total(session, "cancelled") < 6:
+                await trio.sleep(0.01)
+    await _close(session)
+    assert await _total(session, "cancelled") == 6
+
+
 async def hours(session: Session) -> None:
     """An eternal orchestration that works by the clock, and children, one of whom always fails."""
     await session.do("start", _start("periodic", "h", 3))
@@ -224,5 +248,6 @@ SCENARIOS = [
     Scenario("events", "G3, G9, G16, G23", events),
     Scenario("family", "G2, G9, G15, G26", family),
     Scenario("purges", "G3, G9, G15, G18", purges),
+    Scenario("cancels", "G3, G9, G25, G26", cancels),
     Scenario("hours", "G9, G16, G23, G24", hours),
 ]

@@ -117,6 +117,17 @@ def build(world: World) -> App:
         await ctx.call_sub_orchestrator(single, instance_id="grandkid")
 
     @app.orchestration
+    async def careful(ctx: OrchestrationContext, depth: int) -> None:
+        """Lives, with a child and its child, until it is cancelled, and then works once more."""
+        try:
+            if depth:
+                await ctx.call_sub_orchestrator(careful, depth - 1, f"careful-{depth - 1}")
+            await ctx.wait_for_external_event("never")
+        finally:
+            await ctx.call_activity(square, depth)
+            ctx.signal_entity(EntityId("Total", "cancelled"), "add", 1)
+
+    @app.orchestration
     async def eternal(ctx: OrchestrationContext, done: int) -> int:
         """Logs events in order, two an execution; those that come meanwhile are kept. A negative one ends it."""
         for _ in range(2):

@@ -29,7 +29,7 @@ from durio.orchestration.directory import HubDirectory
 from durio.orchestration.history import HistoryEvent, Woke
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.kind import InstanceKind
-from durio.orchestration.messages import ActivityDone, RaiseEvent, Terminate
+from durio.orchestration.messages import ActivityDone, Cancel, RaiseEvent, Terminate
 from durio.storage import MemoryDisk, MemoryStore, Store
 
 T = TypeVar("T")
@@ -137,6 +137,10 @@ class Stepper:
     def terminate(self, address: str, reason: str = "") -> str:
         """Take a termination in."""
         return self.submit(address, Terminate, CONTROL_LANE, reason=reason)
+
+    def cancel(self, address: str, reason: str = "") -> str:
+        """Take a request to end in."""
+        return self.submit(address, Cancel, reason=reason)
 
     def settle(self) -> None:
         """Run turns and commits, and the activities they schedule, until nothing is left to do."""

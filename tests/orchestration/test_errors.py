@@ -12,6 +12,7 @@ from durio.orchestration import (
     ActionRefused,
     ActivityCrashed,
     ActivityTimeout,
+    Cancelled,
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFinished,
@@ -33,7 +34,7 @@ from durio.orchestration import (
 
 FAILURE = Failure("ValueError", "no", inner=Failure("KeyError", "x"))
 
-ERRORS: list[tuple[Exception, str]] = [
+ERRORS: list[tuple[BaseException, str]] = [
     (InstanceAlreadyExists("x", "hello", "Running"), "'x' already exists: orchestration 'hello', Running"),
     (InstanceNotFound("x"), "start it first"),
     (InstanceFinished("x", "Completed"), "has ended (Completed)"),
@@ -53,18 +54,19 @@ ERRORS: list[tuple[Exception, str]] = [
     (ActionRefused("Refused", "not here"), "Refused: not here"),
     (NoOwner("/hub", 10.0, "~a.1"), "waited 10.0 s; the request stays queued: ask again with request_id='~a.1'"),
     (OwnerSilent("/hub", 17, 10.0, ""), "process 17 owns the hub '/hub' and does not answer"),
+    (Cancelled("x", ""), "no reason given"),
     (Terminated("x", ""), "no reason given"),
 ]
 
 
 @pytest.mark.parametrize(("error", "text"), ERRORS)
-def test_errors_survive_pickling_and_say_what_happened(error: Exception, text: str) -> None:
+def test_errors_survive_pickling_and_say_what_happened(error: BaseException, text: str) -> None:
     """G31: class, facts and text are the same after a journey, and the text has the facts."""
     assert text in str(error)
     for found in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(found) is type(error)
         assert (str(found), found.args, vars(found)) == (str(error), error.args, vars(error))
-    assert isinstance(error, DurioError)
+    assert isinstance(error, DurioError | Cancelled), "who catches DurioError must not catch what ends the code"
 
 
 def test_every_error_of_the_layer_is_shown_here() -> None:

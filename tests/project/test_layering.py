@@ -143,6 +143,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "checker",
         "verifying",
         "backups",
+        "control",
         "status",
         "client",
         "session",

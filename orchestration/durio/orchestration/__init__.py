@@ -5,15 +5,17 @@ from durio.orchestration.aio import connect_asyncio
 from durio.orchestration.app import App
 from durio.orchestration.backups import backup
 from durio.orchestration.blocking import SyncClient, connect_sync
-from durio.orchestration.client import Client, PurgeHistoryResult, Started
+from durio.orchestration.client import Client
 from durio.orchestration.connection import connect
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
+from durio.orchestration.control import PurgeHistoryResult, Started
 from durio.orchestration.dead_letters import DeadLetter
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.errors import (
     ActionRefused,
     ActivityCrashed,
     ActivityTimeout,
+    Cancelled,
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFinished,
@@ -47,6 +49,7 @@ __all__ = [
     "ActivityCrashed",
     "ActivityTimeout",
     "App",
+    "Cancelled",
     "Client",
     "CriticalSection",
     "DeadLetter",

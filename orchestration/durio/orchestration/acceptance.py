@@ -23,6 +23,7 @@ from durio.orchestration.execution import Execution
 from durio.orchestration.history import (
     ActivityCompleted,
     ActivityFailed,
+    CancelRequested,
     ChildCompleted,
     ChildFailed,
     EntityAnswered,
@@ -34,7 +35,7 @@ from durio.orchestration.history import (
 )
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import awaits
-from durio.orchestration.messages import ActivityDone, ChildDone, RaiseEvent, Terminate, TimerDue
+from durio.orchestration.messages import ActivityDone, Cancel, ChildDone, RaiseEvent, Terminate, TimerDue
 from durio.orchestration.registry import Orchestration
 
 CREATED: Final = Answer(value=b"true")
@@ -49,8 +50,8 @@ class Work:
     """What a turn works on, and how.
 
     `mode`: "step" (mail for the running code), "begin" (the first step of an execution), "start" (a start is decided),
-    "control", "hold" (accepted without being consumed), "refuse", or "end" (the replay failed). `entries` are what
-    the code will see; `mail_of[i]` is the index of the mail that gave entry i.
+    "control", "cancel" (a life that has not begun ends), "hold" (accepted without being consumed), "refuse", or "end"
+    (the replay failed). `entries` are what the code will see; `mail_of[i]` is the index of the mail that gave entry i.
     """
 
     mode: str
@@ -105,6 +106,8 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     """
     if isinstance(message, RaiseEvent):
         return EventRaised(message.name, message.input, *entity_keys.mail_arrival(key))
+    if isinstance(message, Cancel):
+        return CancelRequested(message.reason) if is_for(instance, message) else None
     if not isinstance(message, ActivityDone | JobCrashed | TimerDue | ChildDone | Answered | LockAnswered):
         return None
     head = instance.head
@@ -136,8 +139,10 @@ def _is_last(instance: Instance, message: LockAnswered) -> bool:
     return message.failure is not None or section.granted + 1 == len(section.entities)
 
 
-def is_child_of(instance: Instance, message: Terminate) -> bool:
-    """Whether the life that goes on is the child that a parent wants to terminate."""
+def is_for(instance: Instance, message: Terminate | Cancel) -> bool:
+    """Whether it is for the life that goes on: one that comes from a parent is for that parent's child alone."""
+    if not message.parent:
+        return True
     parent = None if instance.origin is None else instance.origin.parent
     return parent is not None and (parent.address, parent.life) == (message.parent, message.parent_life)
 

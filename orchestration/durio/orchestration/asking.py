@@ -20,6 +20,7 @@ from durio.entities import (
     is_blob,
 )
 from durio.orchestration.app import App
+from durio.orchestration.instance import Decoders
 from durio.orchestration.link import Link
 from durio.orchestration.refusals import rebuild
 
@@ -40,6 +41,7 @@ class Asking:
         self._link = link
         self._app = app
         self._payloads = app.payloads if payloads is None else payloads
+        self._decoders = Decoders()
 
     async def _ask(
         self,

@@ -14,8 +14,9 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 from durio.entities import MAIL_LANE, Answer, EntityId, Env, Message, SystemEnv
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.orchestration.app import App
-from durio.orchestration.client import Client, Started, StartOptions
+from durio.orchestration.client import Client, StartOptions
 from durio.orchestration.context import OrchestrationContext
+from durio.orchestration.control import Started
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.limits import CLIENT_POLL_S, OWNER_TIMEOUT_S
 from durio.orchestration.records import Snapshot
@@ -176,8 +177,10 @@ class SyncClient:
     get_status = _blocking(Client.get_status)
     raise_event = _blocking(Client.raise_event)
     terminate = _blocking(Client.terminate)
+    cancel = _blocking(Client.cancel)
     suspend = _blocking(Client.suspend)
     resume = _blocking(Client.resume)
+    restart = _blocking(Client.restart)
     purge_instance_history = _blocking(Client.purge_instance_history)
     backup = _blocking(Client.backup)
     list_locks = _blocking(Client.list_locks)

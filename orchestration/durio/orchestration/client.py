@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
-import attrs
-
 from durio.entities import (
-    CONTROL_LANE,
-    EntityKind,
     PayloadError,
-    Payloads,
     StartInstance,
     View,
     check_instance_id,
-    check_text,
     checked_tags,
     payloads_of,
     to_us,
 )
 from durio.entities import keys as entity_keys
-from durio.orchestration.app import App
 from durio.orchestration.backups import BackupClient
 from durio.orchestration.context import OrchestrationContext, check_event_name
+from durio.orchestration.control import ControlClient, Started, id_of
 from durio.orchestration.dead_letters import DeadLetterClient
 from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
-from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.orchestration.instance import Instance, load, read_history
 from durio.orchestration.limits import HISTORY_SLICE
-from durio.orchestration.link import Link
-from durio.orchestration.messages import Purge, RaiseEvent, Resume, Suspend, Terminate
+from durio.orchestration.messages import RaiseEvent
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot, is_continued
 from durio.orchestration.status import Decode, DurableOrchestrationStatus, HistoryRows, payloads_shown, status_of
 
@@ -56,25 +48,7 @@ class StartOptions(TypedDict, total=False):
     request_id: str | None
 
 
-@attrs.frozen
-class Started:
-    """The answer to `start_new`: the instance, and whether this call created it or found it running."""
-
-    instance_id: str
-    created: bool
-
-    def __str__(self) -> str:
-        return self.instance_id
-
-
-@attrs.frozen
-class PurgeHistoryResult:
-    """How many instances a purge has deleted."""
-
-    instances_deleted: int
-
-
-class Client(EntityClient, DeadLetterClient, BackupClient):
+class Client(EntityClient, ControlClient, DeadLetterClient, BackupClient):
     """A client of an open hub.
 
     Tells (`signal_entity`) return when the message is durable; asks (all others that change something) when the
@@ -82,10 +56,6 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
     call never retracts its message. With `request_id` a call may be repeated, also after a crash: it is done once and
     gets the first answer (G3); a UUIDv7 makes a good one.
     """
-
-    def __init__(self, link: Link, app: App, entities: EntityKind, payloads: Payloads | None = None) -> None:
-        super().__init__(link, app, entities, payloads)
-        self._decoders = Decoders()
 
     @overload
     async def start_new(
@@ -143,7 +113,7 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
         self._check_outside()
         found = self._app.registry.orchestration(orchestration, version)
         request_id = self._link.request_id(request_id)
-        address = self._instance_id(instance_id, request_id)
+        address = self._fresh_id(request_id) if instance_id is None else check_instance_id(instance_id)
         _check_choice("if_running", if_running, ("raise", "return", "replace"))
         _check_choice("if_finished", if_finished, ("start", "raise"))
         build = partial(
@@ -173,7 +143,7 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
         """
         self._check_reading()
         await self._link.checkpoint()
-        address = _checked(instance_id)
+        address = id_of(instance_id)
         while True:
             instance = load(View(self._link.store), address, self._decoders)
             if instance.head is None or instance.origin is None:
@@ -193,7 +163,7 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
         Use `trio.fail_after` for a time-out. Raises `InstanceNotFound`.
         """
         self._check_outside()
-        address = _checked(instance_id)
+        address = id_of(instance_id)
         head = self._head(address)
         if head is None:
             raise InstanceNotFound(address)
@@ -223,51 +193,7 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
         self._check_outside()
         data = self._payloads.encode(event_data, f"event {event_name!r}")
         build = partial(RaiseEvent, name=check_event_name(event_name), input=data)
-        await self._ask(_checked(instance_id), build, request_id)
-
-    async def terminate(
-        self,
-        instance_id: str | Started,
-        reason: str = "",
-        *,
-        recursive: bool = True,
-        request_id: str | None = None,
-    ) -> None:
-        """End an instance, and its sub-orchestrations unless `recursive` is False. Its code cannot object (G26).
-
-        Raises `InstanceNotFound`, `InstanceFinished`.
-        """
-        self._check_outside()
-        build = partial(Terminate, reason=check_text(reason, "reason"), recursive=recursive)
-        await self._ask(_checked(instance_id), build, request_id, CONTROL_LANE)
-
-    async def suspend(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
-        """Hold an instance: events and results wait, in order, until `resume`.
-
-        Raises `InstanceNotFound`, `InstanceFinished`.
-        """
-        self._check_outside()
-        await self._ask(
-            _checked(instance_id), partial(Suspend, reason=check_text(reason, "reason")), request_id, CONTROL_LANE
-        )
-
-    async def resume(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
-        """Let a suspended instance go on. Raises `InstanceNotFound`, `InstanceFinished`."""
-        self._check_outside()
-        await self._ask(
-            _checked(instance_id), partial(Resume, reason=check_text(reason, "reason")), request_id, CONTROL_LANE
-        )
-
-    async def purge_instance_history(
-        self, instance_id: str | Started, *, request_id: str | None = None
-    ) -> PurgeHistoryResult:
-        """Forget an instance that has ended: its status, history, output. Answers to request ids stay (G3, G18).
-
-        `instances_deleted` is 0 if there is no such instance. Raises `InstanceNotFinished`.
-        """
-        self._check_outside()
-        answer = await self._ask(_checked(instance_id), partial(Purge), request_id, CONTROL_LANE)
-        return PurgeHistoryResult(int(answer.value or 0))
+        await self._ask(id_of(instance_id), build, request_id)
 
     def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
         """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""
@@ -306,17 +232,6 @@ class Client(EntityClient, DeadLetterClient, BackupClient):
             if not isinstance(event, tuple | list) or len(event) != 2:
                 raise TypeError(f"events are pairs of a name and data, not {event!r}")
         return tuple((check_event_name(n), self._payloads.encode(d, f"event {n!r}")) for n, d in events)
-
-    def _instance_id(self, instance_id: str | None, request_id: str | None) -> str:
-        if instance_id is not None:
-            return check_instance_id(instance_id)
-        if request_id is None:
-            return self._link.env.new_id()
-        return uuid.uuid5(uuid.NAMESPACE_OID, f"durio request {request_id}").hex  # a retry must find its instance
-
-
-def _checked(instance_id: str | Started) -> str:
-    return check_instance_id(instance_id.instance_id if isinstance(instance_id, Started) else instance_id)
 
 
 def _check_choice(what: str, choice: str, choices: tuple[str, ...]) -> None:

@@ -10,7 +10,8 @@ from durio.orchestration.history import Action, EventRaised
 
 @attrs.frozen
 class End:
-    """How an execution ends: Completed with `output`, Failed with `failure`, or ContinuedAsNew.
+    """How an execution ends: Completed with `output`, Failed with `failure`, Canceled or Terminated for a `reason`,
+    or ContinuedAsNew.
 
     For continue-as-new `output` is the next input and `keep` are the events that the code has not observed.
     """
@@ -19,6 +20,7 @@ class End:
     output: bytes | None = None
     failure: Failure | None = None
     keep: tuple[EventRaised, ...] = ()
+    reason: str = ""
 
 
 @attrs.frozen

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from durio.entities import CONTROL_LANE, HEAD_LANE, Settlement, refusal_of
+from durio.entities import CONTROL_LANE, HEAD_LANE, Failure, Settlement, refusal_of
 from durio.entities import keys as entity_keys
 from durio.orchestration.decision import End
-from durio.orchestration.errors import Terminated
+from durio.orchestration.errors import Cancelled, Terminated
 from durio.orchestration.history import Chunk, Ended, HistoryEvent
 from durio.orchestration.instance import JOB, TIMER, Instance
 from durio.orchestration.limits import APPETITE_MIN
 from durio.orchestration.locking import release_locks
-from durio.orchestration.messages import ChildDone, ContinueAsNew, RaiseEvent, Terminate
+from durio.orchestration.messages import Cancel, ChildDone, ContinueAsNew, RaiseEvent, Terminate
 from durio.orchestration.records import (
     FINAL,
     GENERATIONS,
@@ -68,18 +68,18 @@ def finish(
     end: End,
     settlement: Settlement,
     *,
-    reason: str = "",
     keep_history: bool = True,
 ) -> None:
     """End the life: its outcome is written, timers and locks go, whoever waits is answered (G12, G15, G24).
 
-    Activities go on after Completed and are cancelled otherwise. `keep_history` is False when a new life cuts the
+    Activities go on after Completed and are cancelled otherwise; Canceled asks the children to end, too (G26).
+    `keep_history` is False when a new life cuts the
     history in the same write set.
     """
     head, origin = instance.head, instance.origin
     assert head is not None and origin is not None, "a life goes on"
-    events = [*events, Ended(end.status, end.output, end.failure, reason)] if keep_history else []
-    outcome = Outcome(end.output, end.failure, reason)
+    events = [*events, Ended(end.status, end.output, end.failure, end.reason)] if keep_history else []
+    outcome = Outcome(end.output, end.failure, end.reason)
     settlement.put(FINAL, outcome)
     write_turn(instance, change(head, status=end.status, suspended=False), events, settlement)
     instance.outcome = outcome
@@ -89,12 +89,16 @@ def finish(
         settlement.unschedule(origin.due_key)
     if end.status != "Completed":
         cancel_jobs(instance, settlement)
+    if end.status == "Canceled":
+        _cancel_children(instance, head, end.reason, settlement)
     _drop_code(instance)
     parent = origin.parent
     if parent is not None:
         failure = end.failure
         if end.status == "Terminated":
-            failure = refusal_of(Terminated(instance.address, reason))
+            failure = refusal_of(Terminated(instance.address, end.reason))
+        elif end.status == "Canceled":
+            failure = Failure.of(Cancelled(instance.address, end.reason))
         done = ChildDone(
             at_us=settlement.now_us,
             instance=instance.address,
@@ -120,7 +124,14 @@ def terminate(
             settlement.send(child, message, CONTROL_LANE)
         forget_children(instance, settlement)
     settlement.rewind = settlement.rewind or instance.holding  # what was held is answered and dropped now
-    finish(instance, [], End("Terminated"), settlement, reason=reason, keep_history=keep_history)
+    finish(instance, [], End("Terminated", reason=reason), settlement, keep_history=keep_history)
+
+
+def _cancel_children(instance: Instance, head: Head, reason: str, settlement: Settlement) -> None:
+    """Behind their starts: what one actor sends to another comes in order, so no child escapes."""
+    for child in sorted({child.instance for child in instance.children}):
+        message = Cancel(at_us=settlement.now_us, reason=reason, parent=instance.address, parent_life=head.life)
+        settlement.send(child, message)
 
 
 def begin_again(instance: Instance, end: End, new_execution: str, settlement: Settlement) -> None:

@@ -248,6 +248,22 @@ class NoActivity(DurioError, RuntimeError):
         return "no activity is running here; ActivityContext.current() works inside activities only"
 
 
+class Cancelled(BaseException):
+    """A client asked to cancel this instance: raised at the current await, once for each request (G26).
+
+    The orchestrator may clean up, also with activities, and let it pass: then the instance ends as Canceled. Catching
+    it and going on is allowed. It is no `Exception`, so that `except Exception` does not swallow it.
+    """
+
+    def __init__(self, instance_id: str, reason: str = "") -> None:
+        super().__init__(instance_id, reason)
+        self.instance_id = instance_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' was cancelled: {self.reason or 'no reason given'}"
+
+
 class Terminated(DurioError):
     """The sub-orchestration that was awaited was terminated. The orchestrator may catch it, as `TaskFailedError`."""
 

@@ -17,11 +17,12 @@ from durio.orchestration.choices import First, wait_for
 from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
-from durio.orchestration.errors import TaskFailedError
+from durio.orchestration.errors import Cancelled, TaskFailedError
 from durio.orchestration.history import (
     ACTIONS,
     ActivityCompleted,
     ActivityFailed,
+    CancelRequested,
     CancelTask,
     ChildCompleted,
     ChildFailed,
@@ -236,6 +237,8 @@ class Execution:
         if self.again is not None:
             return End("ContinuedAsNew", output=self.again[0], keep=tuple(self.events.unobserved()))
         if isinstance(step, Raised):
+            if isinstance(step.error, Cancelled):
+                return End("Canceled", reason=step.error.reason)
             return End("Failed", failure=failure_of(step.error))
         if step.value is None:
             return End("Completed")
@@ -288,6 +291,15 @@ class Execution:
             task.arrive(self.position, None)
             self.finished(task)
 
+    def _on_cancel(self, entry: CancelRequested) -> None:
+        wait, self._wait = self._wait, None
+        if wait is None:
+            return  # it has just ended
+        if isinstance(wait.task, LockTask):
+            self._guarded(wait.task.cancel)  # nobody would ever leave the section
+        if self.end is None:
+            self._take(self._driver.throw(Cancelled(self.instance_id, entry.reason)))
+
     def _on_event(self, entry: EventRaised) -> None:
         self.events.add(self.position, entry)
         if self._wait is not None:
@@ -298,7 +310,7 @@ class Execution:
         self.finished(task)
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
-        """Retry decisions run the user's code; what they raise ends the execution."""
+        """What runs behind the guard, such as the user's retry decisions; what it raises ends the execution."""
         try:
             self.guard.run(call, *args)
         except KeyboardInterrupt:
@@ -345,6 +357,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = Mappi
         ChildFailed: Execution._on_failure,
         TimerFired: Execution._on_timer,
         EventRaised: Execution._on_event,
+        CancelRequested: Execution._on_cancel,
         EntityAnswered: Execution._on_answer,
         LockGranted: Execution._on_lock,
         LockRefused: Execution._on_lock,

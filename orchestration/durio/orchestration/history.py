@@ -137,6 +137,12 @@ class EntityCalled(Event, frozen=True, tag="EC", gc=False):
     """The id of the lock request in whose critical section it was called."""
 
 
+class CancelRequested(Event, frozen=True, tag="CR", gc=False):
+    """The code was asked to end: an error is raised at its current await."""
+
+    reason: str
+
+
 class EntityAnswered(Event, frozen=True, tag="EA", gc=False):
     """An entity answered a call."""
 
@@ -224,6 +230,7 @@ Entry = (
     | ChildFailed
     | TimerFired
     | EventRaised
+    | CancelRequested
     | EntityAnswered
     | LockGranted
     | LockRefused

@@ -23,13 +23,14 @@ from durio.entities import (
     payloads_of,
 )
 from durio.entities import keys as entity_keys
-from durio.orchestration.acceptance import Work, entry_of, is_child_of, judge, size_of
+from durio.orchestration.acceptance import Work, entry_of, is_for, judge, size_of
 from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import (
+    Cancel,
     ChildDone,
     ContinueAsNew,
     RaiseEvent,
@@ -242,7 +243,9 @@ class InstanceKind:
                 return Taken([mail], Work("refuse"))
             if isinstance(message, StartDue) and not head.suspended and actor.behaviour is not None:
                 return Taken([mail], self._begin(actor, actor.behaviour, head.execution))
-            if isinstance(message, RaiseEvent) and message.reply:
+            if isinstance(message, Cancel) and actor.pending and not head.suspended:
+                return Taken([mail], Work("cancel"))
+            if isinstance(message, RaiseEvent | Cancel) and message.reply:
                 return Taken([mail], Work("hold"))
         return Taken([], Work("hold"))  # others have their turn before the next held messages are looked at
 
@@ -317,7 +320,7 @@ def _control_first(actor: Instance, mailbox: Mailbox) -> bool:
     if control is None:
         return False
     message, mail = control[1], mailbox.peek()
-    theirs = isinstance(message, Terminate) and message.parent and not is_child_of(actor, message)
+    theirs = isinstance(message, Terminate) and not is_for(actor, message)
     if actor.alive and not theirs:
         return True
     # Its life has not begun here: an unread start that came before it may begin it.

@@ -64,6 +64,14 @@ class Terminate(Message, frozen=True, kw_only=True, tag="terminate", gc=False):
     parent_life: str = ""
 
 
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel", gc=False):
+    """Ask the code to end. One that comes from a parent (`parent`, `parent_life`) reaches only that parent's child."""
+
+    reason: str = ""
+    parent: str = ""
+    parent_life: str = ""
+
+
 class Suspend(Message, frozen=True, kw_only=True, tag="suspend", gc=False):
     """Hold all other mail."""
 
@@ -92,6 +100,7 @@ InstanceMessage = (
     | StartDue
     | ContinueAsNew
     | Terminate
+    | Cancel
     | Suspend
     | Resume
     | Purge

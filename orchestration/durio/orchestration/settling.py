@@ -13,10 +13,10 @@ from durio.orchestration.acceptance import (
     PURGED,
     Work,
     absent,
-    is_child_of,
+    is_for,
     taken_id,
 )
-from durio.orchestration.decision import Decision
+from durio.orchestration.decision import Decision, End
 from durio.orchestration.endings import (
     begin_again,
     change,
@@ -29,7 +29,7 @@ from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import take_answer
-from durio.orchestration.messages import ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
+from durio.orchestration.messages import Cancel, ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
 from durio.orchestration.needing import note_needs, refuse_cycles
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
@@ -60,6 +60,8 @@ class Settling:
             self._start(instance, taken, decision, settlement)
         elif mode == "control":
             self._control(instance, taken.mails[0], settlement)
+        elif mode == "cancel":
+            self._cancel(instance, taken.mails[0], settlement)
         elif mode == "hold":
             for _, message in taken.mails:
                 settlement.answer(message.reply, ACCEPTED)
@@ -257,6 +259,16 @@ class Settling:
 
     # Control and refusals
 
+    def _cancel(self, instance: Instance, mail: Mail, settlement: Settlement) -> None:
+        """A life that has no code to ask yet ends."""
+        key, message = mail
+        assert isinstance(message, Cancel), "taken as one"
+        settlement.consume(key)
+        if is_for(instance, message):
+            settlement.rewind = True  # what was held is answered and dropped now
+            finish(instance, [], End("Canceled", reason=message.reason), settlement)
+            settlement.answer(message.reply, ACCEPTED)
+
     def _control(self, instance: Instance, mail: Mail, settlement: Settlement) -> None:
         key, message = mail
         settlement.consume(key)
@@ -269,7 +281,7 @@ class Settling:
                 settlement.answer(message.reply, refuse(absent(instance)))
             return
         if isinstance(message, Terminate):
-            if message.parent and not is_child_of(instance, message):
+            if not is_for(instance, message):
                 return
             terminate(instance, message.reason, message.recursive, settlement)
         elif isinstance(message, Suspend | Resume):

@@ -96,6 +96,11 @@ def raise_event(instance_id: object, event_name: str, event_data: object = None,
     return Ask("event", event_name, event_data, instance_id)
 
 
+def cancel(instance_id: object, /) -> Ask:
+    """A client asks an instance to end."""
+    return Ask("cancel", "", NOTHING, instance_id)
+
+
 def terminate(instance_id: object, /, *, recursive: bool = True) -> Ask:
     """A client terminates an instance, and its children unless `recursive` is False."""
     return Ask("terminate", "", NOTHING, instance_id, None, {} if recursive else {"recursive": False})

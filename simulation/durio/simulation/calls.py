@@ -70,6 +70,8 @@ def ask(client: Client, request: Request, value: Any, request_id: str, at_us: in
         return client.raise_event(request.target, request.name, value, request_id=request_id)
     if request.kind == "terminate":
         return client.terminate(request.target, request_id=request_id, **options)
+    if request.kind == "cancel":
+        return client.cancel(request.target, request_id=request_id)
     if request.kind == "suspend":
         return client.suspend(request.target, request_id=request_id)
     return client.resume(request.target, request_id=request_id)

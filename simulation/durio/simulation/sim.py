@@ -13,6 +13,7 @@ from durio.simulation.asking import (
     NOTHING,
     Ask,
     call,
+    cancel,
     raise_event,
     request_of,
     resume,
@@ -171,6 +172,10 @@ class Sim(Sight):
     def raise_event(self, instance_id: str, event_name: str, event_data: object = None) -> None:
         """A client raises an event for an instance."""
         self.ask(raise_event(instance_id, event_name, event_data))
+
+    def cancel(self, instance_id: str) -> None:
+        """A client asks an instance to end."""
+        self.ask(cancel(instance_id))
 
     def terminate(self, instance_id: str, *, recursive: bool = True) -> None:
         """A client terminates an instance, and its children unless `recursive` is False."""

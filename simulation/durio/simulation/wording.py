@@ -10,6 +10,7 @@ from durio.orchestration.decision import End
 from durio.orchestration.history import (
     Action,
     ActivityScheduled,
+    CancelRequested,
     CancelTask,
     ChildStarted,
     EntityCalled,
@@ -43,6 +44,8 @@ def told_event(event: HistoryEvent) -> str:
         return f"event {event.name!r}({text(event.input)})"
     if isinstance(event, TimerFired):
         return f"#{event.id} timer fired"
+    if isinstance(event, CancelRequested):
+        return f"asked to end: {event.reason}" if event.reason else "asked to end"
     if isinstance(event, LockGranted):
         return f"#{event.id} locked"
     failure: Failure | None = getattr(event, "failure", None)
@@ -65,6 +68,8 @@ def told_end(end: End | None) -> str:
     """How the code ended."""
     if end is None:
         return "to go on"
+    if end.status == "Canceled":
+        return f"{end.status}: {end.reason}" if end.reason else end.status
     return f"{end.status}: {told_outcome(end.failure, end.output)}"
 
 
