@@ -16,7 +16,7 @@ from durio.orchestration.history import (
     Resumed,
     Suspended,
 )
-from durio.simulation import Sim, call, raise_event, resume, start, suspend, terminate
+from durio.simulation import Sim, call, cancel, raise_event, resume, start, suspend, terminate
 from tests.simulation.guarantees.claims import (
     claim,
     done,
@@ -134,6 +134,7 @@ def test_g24_activities_run_at_least_once_and_count_once(sim: Sim) -> None:
     start(careful, instance_id="c", if_running="replace"),
     raise_event("c", "how", HOW),
     terminate("c"),
+    cancel("c"),
     suspend("c"),
     resume("c"),
     max_calls=8,
@@ -147,7 +148,7 @@ def test_g25_cleanup_has_its_effect_once(sim: Sim) -> None:
     assert [one for one in begun if one in cleaned] == cleaned, f"{begun} began, {cleaned} cleaned up"
     status = sim.status("c")
     if status:
-        own_end = status.runtime_status in ("Completed", "Failed")
+        own_end = status.runtime_status in ("Completed", "Failed", "Canceled")
         assert ([status.instance_id, status.execution_id] in cleaned) is own_end
     ends = [asked for asked in done(sim.results) if asked.request and asked.request.kind == "terminate"]
     replaced = [asked for asked in sim.results if asked.request and dict(asked.request.options)]
@@ -171,6 +172,26 @@ def test_g26_terminate_reaches_every_child(sim: Sim) -> None:
     if sim.status("f").runtime_status == "Terminated":
         alive = [name for name, status in sim.instances.items() if status.runtime_status != "Terminated"]
         assert alive == []
+
+
+@claim(
+    start(family, st.integers(0, 2), instance_id="f", if_running="return"),
+    raise_event(st.sampled_from(["f", "f.kid"]), "go"),
+    cancel(st.sampled_from(["f", "f.kid"])),
+    suspend(st.sampled_from(["f", "f.kid"])),
+    resume(st.sampled_from(["f", "f.kid"])),
+    max_calls=6,
+)
+def test_g26_cancel_reaches_every_child(sim: Sim) -> None:
+    """G26: when a parent ends as Canceled all its children have ended in the end, too; nobody ends so unasked."""
+    _awake(sim, *sim.instances)
+    if sim.status("f").runtime_status == "Canceled":
+        alive = [name for name, status in sim.instances.items() if not status.is_finished]
+        assert alive == []
+    asked = {call.request.target for call in of_kind(sim, "cancel") if call.request is not None}
+    for name, status in sim.instances.items():
+        if status.runtime_status == "Canceled":
+            assert any(name.startswith(target) for target in asked), f"{name} was never asked to end"
 
 
 @claim(

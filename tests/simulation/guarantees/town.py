@@ -339,7 +339,7 @@ async def careful(ctx: OrchestrationContext) -> str:
 
 @app.orchestration
 async def family(ctx: OrchestrationContext, depth: int) -> None:
-    """Has children of given and of own ids, over executions; only terminate and replace end it."""
+    """Has children of given and of own ids, over executions; only terminate, cancel and replace end it."""
     if depth:
         _ = ctx.call_sub_orchestrator(family, depth - 1, f"{ctx.instance_id}.kid")
         _ = ctx.call_sub_orchestrator(family, depth - 1)

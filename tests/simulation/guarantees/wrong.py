@@ -273,6 +273,15 @@ class Orphans(InstanceKind):
         return taken
 
 
+class Escapees(InstanceKind):
+    """Who ends as Canceled leaves the children alone (G26)."""
+
+    def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
+        if decision is not None and decision.end is not None and decision.end.status == "Canceled":
+            actor.children = set()
+        super().settle(actor, taken, decision, settlement)
+
+
 class LeakySuspension(InstanceKind):
     """A suspended instance that is in memory takes results and events (G26)."""
 
