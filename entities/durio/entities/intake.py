@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import attrs
 import trio
 
-from durio.entities.blobs import payload_size, payloads_of
+from durio.entities.blobs import payload_size
 from durio.entities.limits import INTAKE_BYTES_MAX, INTAKE_CONTROL_BYTES, MESSAGE_BYTES, TURNS_MS
 from durio.entities.messages import Message
 from durio.entities.waiters import Bell
@@ -142,8 +142,8 @@ class Intake:
 
 def size_of(message: Message) -> int:
     """About how many bytes a message holds in memory, on its way to the disk."""
-    size, payloads = MESSAGE_BYTES, payloads_of(message)
-    for payload in payloads:
-        if payload is not None:
-            size += payload_size(payload)
-    return size + MESSAGE_BYTES * (len(payloads) - 2)  # what is behind the first two came with a start, as events
+    size = MESSAGE_BYTES + payload_size(getattr(message, "input", None))
+    size += payload_size(getattr(message, "result", None))
+    for _, data in getattr(message, "events", ()):
+        size += MESSAGE_BYTES + payload_size(data)
+    return size

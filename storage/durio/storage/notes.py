@@ -48,6 +48,8 @@ class Notes:
         slots = len(self._buffer) // _SLOT_BYTES
         self._free = [slot * _SLOT_BYTES for slot in range(slots - 1, 1, -1)]
         self._started = False
+        self._turn = b""
+        """What the slot of the turn holds; empty for nothing."""
 
     @classmethod
     def in_file(cls, path: str) -> Self:
@@ -79,11 +81,13 @@ class Notes:
 
     def note(self, key: bytes) -> None:
         """The turn on the loop runs user code for this key now."""
-        record = _HEAD.pack(len(key), crc32(key)) + key
-        self._buffer[_TURN : _TURN + len(record)] = record
+        if key != self._turn:  # a turn notes its first message, and then each, before it runs code for it
+            self._turn = key
+            self._write(_TURN, key)
 
     def rest(self) -> None:
         """The turn on the loop runs no user code."""
+        self._turn = b""
         self._buffer[_TURN : _TURN + 2] = _NOTHING
 
     def begin(self, key: bytes) -> int:
@@ -113,6 +117,7 @@ class Notes:
         self._buffer, self._free = bytearray(len(self._buffer)), []
 
     def _clear(self) -> None:
+        self._turn = b""
         for at in range(0, len(self._buffer), _SLOT_BYTES):
             self._buffer[at : at + 2] = _NOTHING
 
