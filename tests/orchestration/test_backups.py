@@ -19,12 +19,13 @@ from durio.orchestration import (
     connect_asyncio,
     connect_sync,
     open_hub,
+    upgrade,
     verify,
 )
-from durio.storage import HubDamaged, upgrade
+from durio.storage import HubDamaged
 from tests.fixtures.program import Purse, app, finished, waiting
 
-OLD = Path(__file__).parents[1] / "fixtures" / "hub_format_1"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 MINE = EntityId("Purse", "mine")
 
 
@@ -94,15 +95,18 @@ async def test_a_backup_is_not_asked_for_inside_a_turn(tmp_path: Path) -> None:
     assert not (tmp_path / "backup").exists()
 
 
-async def test_a_hub_of_an_older_format_goes_on_after_its_upgrade(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_hub_of_an_older_format_goes_on_after_its_upgrade(tmp_path: Path, version: int) -> None:
     """G32: all that it held is there: what has ended, an entity's state, a request id, an instance in its middle."""
-    hub = Path(shutil.copytree(OLD, tmp_path / "hub"))
+    hub = Path(shutil.copytree(FIXTURES / f"hub_format_{version}", tmp_path / "hub"))
     copy = upgrade(hub)
     assert copy is not None
-    assert json.loads((Path(copy) / "durio.json").read_bytes())["format"] == 1
+    assert json.loads((Path(copy) / "durio.json").read_bytes())["format"] == version
     assert verify(hub).ok
     async with open_hub(hub, app) as client:
         assert (await client.get_status("finished")).output == 42
+        assert [status.instance_id for status in await client.get_status_all()] == ["finished", "waiting"]
+        assert [status.instance_id for status in await client.get_status_by(name="waiting")] == ["waiting"]
         assert await client.call_entity(MINE, Purse.put, 5, request_id="five coins") == 5
         assert (await client.get_status("waiting")).custom_status == "waits"
         await client.raise_event("waiting", "more", 1)

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import lmdb
@@ -143,6 +144,12 @@ def test_a_copy_that_was_cut_short_is_never_at_its_place(tmp_path: Path, monkeyp
     assert backup(tmp_path / "hub", tmp_path / "copy").ok
 
 
+def no_index(rows: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What makes the indexes when there is nothing to be found."""
+    assert len(list(rows)) > 5
+    return []
+
+
 def old_hub(tmp_path: Path) -> Path:
     """A copy of the fixture of format 1."""
     return Path(shutil.copytree(OLD, tmp_path / "hub"))
@@ -153,11 +160,11 @@ def test_an_older_hub_is_refused_until_it_is_upgraded(tmp_path: Path) -> None:
     hub = old_hub(tmp_path)
     before = tree(hub)
     for refused in (LmdbStore.open, verify, lambda path: backup(path, tmp_path / "copy")):
-        with pytest.raises(FormatMismatch, match=r"durio\.storage\.upgrade") as caught:
+        with pytest.raises(FormatMismatch, match=r"durio\.orchestration\.upgrade") as caught:
             refused(hub)
         assert (caught.value.found, caught.value.expected) == (1, FORMAT_VERSION)
     assert tree(hub) == before
-    copy = upgrade(hub)
+    copy = upgrade(hub, no_index)
     assert copy is not None
     assert copy == f"{hub}.format-1"
     assert json.loads((hub / "durio.json").read_bytes())["format"] == FORMAT_VERSION
@@ -165,8 +172,8 @@ def test_an_older_hub_is_refused_until_it_is_upgraded(tmp_path: Path) -> None:
     assert verify(hub).ok
     data = rows(hub)
     assert len(data) > 5
-    assert upgrade(hub) is None
-    assert upgrade(Path(copy)) == f"{copy}.format-1"
+    assert upgrade(hub, no_index) is None
+    assert upgrade(Path(copy), no_index) == f"{copy}.format-1"
     assert rows(Path(copy)) == data
 
 
@@ -184,16 +191,18 @@ def test_an_upgrade_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         if moment == "migrated":
             upgrade_copy = f"{hub}.format-1"
-            assert upgrade(Path(shutil.copytree(OLD, tmp_path / "first")), backup=upgrade_copy) == upgrade_copy
+            assert (
+                upgrade(Path(shutil.copytree(OLD, tmp_path / "first")), no_index, backup=upgrade_copy) == upgrade_copy
+            )
         if moment == "copied":
             patch.setattr(sys.modules["durio.storage.upgrade"], "_migrate", die)
         else:
             patch.setattr(HubFolder, "declare", die)
         with pytest.raises(PowerCut):
-            upgrade(hub)
+            upgrade(hub, no_index)
     with pytest.raises(FormatMismatch):
         LmdbStore.open(hub)
-    assert upgrade(hub) == f"{hub}.format-1"
+    assert upgrade(hub, no_index) == f"{hub}.format-1"
     assert verify(hub).ok
     assert len(rows(hub)) > 5
 
@@ -203,17 +212,17 @@ def test_an_upgrade_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     hub = old_hub(tmp_path)
     (tmp_path / "hub.format-1").write_text("mine")
     with pytest.raises(FileExistsError):
-        upgrade(hub)
+        upgrade(hub, no_index)
     for version in (0, FORMAT_VERSION + 1):
         (hub / "durio.json").write_text(json.dumps({"format": version, "product": "durio"}))
         with pytest.raises(FormatMismatch):
-            upgrade(hub)
+            upgrade(hub, no_index)
     with pytest.raises(NotAHub):
-        upgrade(tmp_path)
+        upgrade(tmp_path, no_index)
     (hub / "durio.json").write_text(json.dumps({"format": 1, "product": "durio"}))
     lock = OwnerLock.take(str(hub / "owner.lock"), str(hub))
     with pytest.raises(HubInUse):
-        upgrade(hub)
+        upgrade(hub, no_index)
     lock.release()
 
 

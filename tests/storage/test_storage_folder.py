@@ -7,7 +7,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from durio.storage import FormatMismatch, HubFolder, LmdbStore, NetworkFileSystem, NotAHub, WriteSet
+from durio.storage import FORMAT_VERSION, FormatMismatch, HubFolder, LmdbStore, NetworkFileSystem, NotAHub, WriteSet
 from durio.storage.mounts import fs_type_of, read_mount_table
 
 MOUNT_TABLE = r"""
@@ -112,14 +112,14 @@ def test_a_file_is_no_hub(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"file": b"mine"}
 
 
-@pytest.mark.parametrize("found", [0, 1, 3, 99])
+@pytest.mark.parametrize("found", [0, 1, 2, FORMAT_VERSION + 1, 99])
 def test_a_hub_of_another_format_is_refused_and_left_alone(tmp_path: Path, found: int) -> None:
     """`FormatMismatch` names both formats."""
     (tmp_path / "durio.json").write_text(json.dumps({"format": found, "product": "durio"}))
     before = tree(tmp_path)
     with pytest.raises(FormatMismatch) as caught:
         LmdbStore.open(tmp_path)
-    assert (caught.value.found, caught.value.expected) == (found, 2)
+    assert (caught.value.found, caught.value.expected) == (found, FORMAT_VERSION)
     assert tree(tmp_path) == before
 
 
@@ -130,7 +130,7 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     files = ["ballast", "closed.json", "durio.json", "owner.lock", "running"]
     assert names == ["0", "0/data.mdb", "0/lock.mdb", *files]
     marker = json.loads((tmp_path / "a" / "b" / "hub" / "durio.json").read_bytes())
-    assert marker == {"format": 2, "product": "durio"}
+    assert marker == {"format": FORMAT_VERSION, "product": "durio"}
 
 
 class PowerCut(BaseException):
@@ -176,7 +176,7 @@ def test_data_of_something_else_in_the_partition_is_refused(tmp_path: Path) -> N
     (tmp_path / "0").mkdir()
     with lmdb.open(str(tmp_path / "0")) as env, env.begin(write=True) as txn:
         txn.put(b"k", b"mine")
-    (tmp_path / "durio.json").write_text('{"format": 2, "product": "durio"}')
+    (tmp_path / "durio.json").write_text(json.dumps({"format": FORMAT_VERSION, "product": "durio"}))
     with pytest.raises(NotAHub, match="something else"):
         LmdbStore.open(tmp_path)
     with lmdb.open(str(tmp_path / "0")) as env, env.begin() as txn:

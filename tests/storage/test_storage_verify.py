@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from durio.storage import CorruptRecord, FormatMismatch, HubDamaged, LmdbStore, NotAHub, WriteSet, seal, u64, verify
+from durio.storage import (
+    FORMAT_VERSION,
+    CorruptRecord,
+    FormatMismatch,
+    HubDamaged,
+    LmdbStore,
+    NotAHub,
+    WriteSet,
+    seal,
+    u64,
+    verify,
+)
 from durio.storage.datafile import DataFile
 from durio.storage.keys import META_KEY
 from durio.storage.limits import FINDINGS_MAX
@@ -247,10 +258,10 @@ def test_a_crash_while_a_hub_was_made_is_no_damage(hub: Path, tmp_path: Path) ->
     """G31: a hub in the making may lack its data; one that was whole may not."""
     new = tmp_path / "new"
     (new / "0").mkdir(parents=True)
-    (new / "durio.json").write_text('{"format": 2, "product": "durio", "making": true}')
+    (new / "durio.json").write_text(json.dumps({"format": FORMAT_VERSION, "product": "durio", "making": True}))
     assert verify(new).ok
     LmdbStore.open(new).close()
-    assert json.loads((new / "durio.json").read_bytes()) == {"format": 2, "product": "durio"}
+    assert json.loads((new / "durio.json").read_bytes()) == {"format": FORMAT_VERSION, "product": "durio"}
     (new / "0" / "data.mdb").unlink()
     refuses(new, "missing")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from durio.entities.blobs import Content, Vault
+from durio.entities.keys import INDEX
 from durio.entities.messages import Answer, Job, Message, encode_record
 from durio.storage import Bulk, Reads, WriteSet
 
@@ -16,6 +17,13 @@ R = TypeVar("R")
 
 Record = msgspec.Struct
 Change = Record | None
+
+
+class Indexed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A row of an index: its key says all."""
+
+
+_THERE: Final = Indexed()
 
 
 class StartJob(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +109,15 @@ class Batch:
         if rows is None:
             rows = self.changes[group] = {}
         rows[key] = record
+
+    def index(self, key: bytes, present: bool) -> None:
+        """Write, or delete, a row of an index. It says all by being there."""
+        if not present:
+            self.delete(INDEX, key)
+        elif key in self.changes.get(INDEX, ()):  # deleted before in this batch: it may be on disk
+            self.put(INDEX, key, _THERE)
+        else:
+            self.insert(INDEX, key, _THERE)
 
     def write(self, group: bytes, rows: Iterable[tuple[bytes, Change, bool]]) -> None:
         """Write keys, delete those with None; fresh ones were never written before."""

@@ -316,6 +316,8 @@ class Kernel:
         batch.write(group, settlement.written)
         for table, record in settlement.listed:
             batch.put(table, table + group[1:], record)
+        for key, present in settlement.indexed:
+            batch.index(key, present)
         for key, timer in settlement.timers:
             self.timers.schedule(key, timer)
         for key in settlement.timers_cancelled:  # one of this turn may be among them

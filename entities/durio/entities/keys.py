@@ -20,6 +20,7 @@ TAKEN: Final = b"i"
 WATCH: Final = b"w"
 BLOB: Final = b"b"
 HOLDER: Final = b"h"
+INDEX: Final = b"q"
 
 
 def actor(address: str) -> bytes:
@@ -97,6 +98,11 @@ def poison(key: bytes) -> bytes:
 def letter(number: int) -> bytes:
     """A dead letter."""
     return LETTER + u64(number)
+
+
+def index(where: bytes) -> bytes:
+    """A row by which an actor is found; `where` is up to its kind."""
+    return INDEX + where
 
 
 def watch(address: str, life: str, own_id: str) -> bytes:

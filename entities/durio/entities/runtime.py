@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import trio
 from durio.entities.changes import CancelJob, Ended, Offer, Output, Reply, StartJob
 from durio.entities.entity import EntityKind, Outcome
 from durio.entities.env import Env
+from durio.entities.gathering import gather
 from durio.entities.groups import single, without_cancelled
 from durio.entities.intake import Intake, size_of
 from durio.entities.jobs import JobRunner
@@ -153,6 +154,10 @@ class Runtime:
     async def checkpoint(self) -> None:
         """Let others run."""
         await trio.lowlevel.checkpoint()
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Make calls side by side."""
+        return await gather(calls)
 
     async def run_blocking(self, call: Callable[[], T]) -> T:
         """Run what blocks in a thread; cancelling abandons it."""

@@ -23,6 +23,7 @@ class Settlement:
         "counted",
         "cuts",
         "group",
+        "indexed",
         "listed",
         "now_us",
         "outputs",
@@ -42,6 +43,7 @@ class Settlement:
         self.arrival = arrival
         self.consumed: list[bytes] = []
         self.written: list[tuple[bytes, Change, bool]] = []
+        self.indexed: list[tuple[bytes, bool]] = []
         self.listed: list[tuple[bytes, Change]] = []
         self.sent: list[tuple[str, int, Message]] = []
         self.returned: list[tuple[tuple[int, int], Message]] = []
@@ -74,6 +76,10 @@ class Settlement:
     def list_in(self, table: bytes, record: Record | None) -> None:
         """Write, or delete, the actor's row in a table that lists actors."""
         self.listed.append((table, record))
+
+    def index(self, where: bytes, present: bool) -> None:
+        """Write, or delete, a row by which the actor is found (G17)."""
+        self.indexed.append((keys.index(where), present))
 
     def send(self, address: str, message: Message, lane: int = MAIL_LANE) -> None:
         """Put a message into a mailbox, behind all that is there."""

@@ -11,6 +11,7 @@ from durio.orchestration.context import DurableOrchestrationContext, Orchestrati
 from durio.orchestration.control import PurgeHistoryResult, Started
 from durio.orchestration.dead_letters import DeadLetter
 from durio.orchestration.entity_client import EntityStateResponse
+from durio.orchestration.entity_list import EntityMetadata, EntityPage
 from durio.orchestration.errors import (
     ActionRefused,
     ActivityCrashed,
@@ -35,12 +36,15 @@ from durio.orchestration.errors import (
 )
 from durio.orchestration.hub import open_hub
 from durio.orchestration.lock_status import EntityLock, LockWaiter
+from durio.orchestration.queries import InstanceFilter
+from durio.orchestration.query_client import StatusPage
 from durio.orchestration.records import OrchestrationRuntimeStatus
 from durio.orchestration.replay import ReplayResult, replay_histories
 from durio.orchestration.retries import RetryOptions
 from durio.orchestration.sections import CriticalSection
 from durio.orchestration.status import DurableOrchestrationStatus
 from durio.orchestration.tasks import Task, TimerTask
+from durio.orchestration.upgrading import upgrade
 from durio.orchestration.verifying import verify
 
 __all__ = [
@@ -56,8 +60,11 @@ __all__ = [
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "EntityLock",
+    "EntityMetadata",
+    "EntityPage",
     "EntityStateResponse",
     "InstanceAlreadyExists",
+    "InstanceFilter",
     "InstanceFinished",
     "InstanceNotFinished",
     "InstanceNotFound",
@@ -76,6 +83,7 @@ __all__ = [
     "ReplaySafeLogger",
     "RetryOptions",
     "Started",
+    "StatusPage",
     "SyncClient",
     "Task",
     "TaskCancelledError",
@@ -90,5 +98,6 @@ __all__ = [
     "connect_sync",
     "open_hub",
     "replay_histories",
+    "upgrade",
     "verify",
 ]

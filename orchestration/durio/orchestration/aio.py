@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from durio.entities import MAIL_LANE, Answer, Env, Message, SystemEnv
 from durio.entities.limits import PAYLOAD_BYTES_MAX
@@ -49,6 +49,14 @@ class AsyncioLink(RemoteLink):
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        tasks = [self._loop.create_task(call()) for call in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def run_blocking(self, call: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(None, call)

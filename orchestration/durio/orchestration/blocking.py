@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -19,6 +19,8 @@ from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.control import Started
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.limits import CLIENT_POLL_S, OWNER_TIMEOUT_S
+from durio.orchestration.queries import InstanceFilter
+from durio.orchestration.query_client import PAGE_SIZE
 from durio.orchestration.records import Snapshot
 from durio.orchestration.remote import Hub, RemoteLink, checked_app, client_over, outcome_of, snapshot_in
 from durio.orchestration.session import Session, Wait
@@ -60,6 +62,9 @@ class BlockingLink(RemoteLink):
 
     async def checkpoint(self) -> None:
         return None
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, R]]]) -> list[R]:
+        return [await call() for call in calls]
 
     async def run_blocking(self, call: Callable[[], R]) -> R:
         return call()
@@ -182,12 +187,29 @@ class SyncClient:
     resume = _blocking(Client.resume)
     restart = _blocking(Client.restart)
     purge_instance_history = _blocking(Client.purge_instance_history)
+    list_entities = _blocking(Client.list_entities)
+    get_status_all = _blocking(Client.get_status_all)
+    get_status_by = _blocking(Client.get_status_by)
+    get_status_page = _blocking(Client.get_status_page)
+    purge_instance_history_by = _blocking(Client.purge_instance_history_by)
     backup = _blocking(Client.backup)
     list_locks = _blocking(Client.list_locks)
     get_lock = _blocking(Client.get_lock)
     list_dead_letters = _blocking(Client.list_dead_letters)
     retry_dead_letter = _blocking(Client.retry_dead_letter)
     drop_dead_letter = _blocking(Client.drop_dead_letter)
+
+    def iterate_status(
+        self, *, page_size: int = PAGE_SIZE, show_input: bool = False, **wanted: Unpack[InstanceFilter]
+    ) -> Iterator[DurableOrchestrationStatus]:
+        """`Client.iterate_status`."""
+        token: str | None = None
+        while True:
+            page = self.get_status_page(page_size, token, show_input=show_input, **wanted)
+            yield from page.statuses
+            token = page.continuation_token
+            if token is None:
+                return
 
     def wait_for_completion(
         self, instance_id: str | Started, *, timeout_s: float | None = None

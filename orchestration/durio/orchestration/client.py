@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from durio.entities import (
-    PayloadError,
     StartInstance,
     View,
     check_instance_id,
@@ -19,13 +18,13 @@ from durio.entities import (
 from durio.entities import keys as entity_keys
 from durio.orchestration.backups import BackupClient
 from durio.orchestration.context import OrchestrationContext, check_event_name
-from durio.orchestration.control import ControlClient, Started, id_of
+from durio.orchestration.control import Started, id_of
 from durio.orchestration.dead_letters import DeadLetterClient
-from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.instance import Instance, load, read_history
 from durio.orchestration.limits import HISTORY_SLICE
 from durio.orchestration.messages import RaiseEvent
+from durio.orchestration.query_client import QueryClient
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot, is_continued
 from durio.orchestration.status import Decode, DurableOrchestrationStatus, HistoryRows, payloads_shown, status_of
 
@@ -48,7 +47,7 @@ class StartOptions(TypedDict, total=False):
     request_id: str | None
 
 
-class Client(EntityClient, ControlClient, DeadLetterClient, BackupClient):
+class Client(QueryClient, DeadLetterClient, BackupClient):
     """A client of an open hub.
 
     Tells (`signal_entity`) return when the message is durable; asks (all others that change something) when the
@@ -194,22 +193,6 @@ class Client(EntityClient, ControlClient, DeadLetterClient, BackupClient):
         data = self._payloads.encode(event_data, f"event {event_name!r}")
         build = partial(RaiseEvent, name=check_event_name(event_name), input=data)
         await self._ask(id_of(instance_id), build, request_id)
-
-    def _decoder(self, snapshot: Snapshot) -> Callable[[bytes, str], Any]:
-        """Decodes what a status shows: input and output as the code declares them, if it is there and they fit."""
-        found = self._app.registry.exact_orchestration(snapshot.origin.name, snapshot.origin.version)
-        payloads = self._payloads
-
-        def decode(data: bytes, what: str) -> Any:
-            if found is not None and what in ("input", "output"):
-                try:
-                    type_ = found.input_type if what == "input" else found.result_type
-                    return payloads.decode(data, type_, f"{what} of {found.name!r}")
-                except (PayloadError, NameError):  # the code has changed since; plain JSON still shows what it was
-                    return payloads.decode(data)
-            return payloads.decode(data)
-
-        return decode
 
     async def _history(self, instance: Instance, decode: Decode, show_output: bool) -> list[dict[str, Any]]:
         """The history for people, bit by bit: of a million events others wait for a few at a time (G8)."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
 
 from durio.entities import MAIL_LANE, Answer, Env, Message, SystemEnv, holds_cancelled, single
+from durio.entities.gathering import gather
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.entities.waiters import Bell
 from durio.orchestration.app import App
@@ -59,6 +60,9 @@ class TrioLink(RemoteLink):
 
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        return await gather(calls)
 
     async def run_blocking(self, call: Callable[[], T]) -> T:
         return await self.env.run_blocking(call, trio.CapacityLimiter(1))

@@ -29,6 +29,7 @@ from durio.orchestration.history import (
     TimerFired,
     TimerSet,
 )
+from durio.orchestration.index import Facts, facts_of
 from durio.orchestration.limits import APPETITE_MIN, REPLAY_CHUNKS
 from durio.orchestration.records import (
     ALIVE,
@@ -90,6 +91,8 @@ class Instance:
     """Whether the code did not fit the history, and the instance waits for code that does (G20)."""
     stopped: bool = False
     """Whether a message is going to be parked: no code runs until that is done (G6)."""
+    indexed: Facts | None = None
+    """What its rows in the index follow from."""
     warned: bool = False
     appetite: int = APPETITE_MIN
     """How many messages the next turn takes at most: few are taken in vain if the execution ends early (G23)."""
@@ -152,6 +155,7 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
             instance.section = _read(row, decoders.section)
         elif suffix[:1] == CHILD:
             instance.children.add(_read(row, decoders.child))
+    instance.indexed = facts_of(instance.head, instance.origin)
     instance.complete = not instance.alive or (instance.head is not None and instance.head.chunks == 0)
     return instance
 

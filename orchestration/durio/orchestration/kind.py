@@ -27,6 +27,7 @@ from durio.orchestration.acceptance import Work, entry_of, is_for, judge, size_o
 from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
+from durio.orchestration.index import facts_of, reindex
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import (
@@ -150,6 +151,7 @@ class InstanceKind:
 
     def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         self._settling.settle(actor, taken, decision, settlement)
+        self._reindex(actor, settlement)
         self._notes.rest()
 
     def stop(self, actor: Instance) -> None:
@@ -159,7 +161,14 @@ class InstanceKind:
         if mail is not None and isinstance(mail[1], ChildDone):
             self._settling.child_done(actor, mail[1], settlement)
         park(actor, mail, error, settlement, self._directory.new_id)
+        self._reindex(actor, settlement)
         actor.stopped = False
+
+    def _reindex(self, actor: Instance, settlement: Settlement) -> None:
+        facts = facts_of(actor.head, actor.origin)
+        if facts != actor.indexed:
+            reindex(actor.address, actor.indexed, facts, settlement)
+            actor.indexed = facts
 
     def object_to(self, view: View, address: str, message: Message) -> Answer | None:
         behalf = message.behalf if isinstance(message, Operation) else None

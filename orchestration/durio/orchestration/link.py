@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from durio.entities import MAIL_LANE, Answer, Env, Message
 from durio.orchestration.records import Snapshot
@@ -56,6 +56,10 @@ class Link(Protocol):
 
     async def checkpoint(self) -> None:
         """Let others run."""
+        raise NotImplementedError
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Make calls side by side; gives their results in order. The first error cancels the others, and is raised."""
         raise NotImplementedError
 
     async def run_blocking(self, call: Callable[[], T]) -> T:

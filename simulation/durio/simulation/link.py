@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -70,6 +70,9 @@ class SimLink:
 
     async def checkpoint(self) -> None:
         return None
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        return [await call() for call in calls]
 
     async def run_blocking(self, call: Callable[[], T]) -> T:
         return call()

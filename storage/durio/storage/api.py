@@ -1,5 +1,6 @@
 """The seam between everything above and the bytes below."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from durio.storage.notes import Notes
@@ -22,6 +23,16 @@ class Reads(Protocol):
         """Keys in [start, stop) with their values, in key order; all from `start` on if `stop` is None.
 
         `limit` is the most pairs to return. Raises `CorruptRecord`, and `ValueError` for a negative limit.
+        """
+        ...
+
+    def merge(
+        self, prefixes: Sequence[bytes], start: bytes, stop: bytes | None, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs under any of `prefixes` whose rest of the key is in [start, stop), in the order of that rest.
+
+        One snapshot for all prefixes; at most `limit` pairs are returned, and at most one more is read for each
+        prefix. The prefixes have one length. Raises as `scan`.
         """
         ...
 

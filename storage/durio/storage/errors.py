@@ -59,7 +59,9 @@ class FormatMismatch(StorageError):
     def __str__(self) -> str:
         newer = self.found > self.expected
         what = (
-            "use the newer durio that wrote it" if newer else "durio.storage.upgrade copies it and brings it up to date"
+            "use the newer durio that wrote it"
+            if newer
+            else "durio.orchestration.upgrade copies it and brings it up to date"
         )
         return f"the hub {self.path!r} has disk format {self.found}, this durio reads format {self.expected}: {what}"
 

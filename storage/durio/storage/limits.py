@@ -2,7 +2,7 @@
 
 from typing import Final
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Version of folder and records, in durio.json and in the data. Grows when an older durio could misread a hub.
 2: locks, dead letters, sessions, large payloads in rows of their own; the number stands in the data, too."""
 

@@ -2,6 +2,9 @@
 
 import threading
 from bisect import bisect_left
+from collections.abc import Sequence
+from heapq import merge
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from durio.storage.codec import unseal
@@ -9,6 +12,7 @@ from durio.storage.errors import Fenced, HubClosed
 from durio.storage.keys import FIRST_KEY
 from durio.storage.meta import Meta
 from durio.storage.notes import Notes
+from durio.storage.reading import merge_ranges
 from durio.storage.writes import WriteSet
 
 _NOTES_BYTES: Final = 64 * 520  # there may be thousands of disks
@@ -176,6 +180,14 @@ class MemoryStore:
             raise ValueError(f"limit {limit} is negative: give None for no limit")
         records = self._disk.read_range(max(start, FIRST_KEY), stop, limit)
         return [(key, unseal(key, record)) for key, record in records]
+
+    def merge(
+        self, prefixes: Sequence[bytes], start: bytes, stop: bytes | None, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs under any of `prefixes` by the rest of their keys, at most `limit`."""
+        ranges = merge_ranges(prefixes, start, stop, limit)
+        under = [self.scan(first, last, limit=limit) for first, last in ranges]  # nobody commits meanwhile
+        return list(islice(merge(*under, key=lambda pair: pair[0][len(prefixes[0]) :]), limit))
 
     def commit(self, writes: WriteSet) -> int:
         """Apply `writes` and return their commit number.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
 
 import lmdb
@@ -12,7 +12,7 @@ from durio.storage.environment import open_readonly
 from durio.storage.errors import HubBroken, NotAHub
 from durio.storage.folder import HubFolder
 from durio.storage.mounts import read_mount_table
-from durio.storage.reading import read_row, read_rows
+from durio.storage.reading import merge_rows, read_row, read_rows
 from durio.storage.shared import Lease
 
 T = TypeVar("T")
@@ -51,6 +51,12 @@ class HubReader:
     def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Keys in [start, stop) with their values, in key order, at most `limit`. Raises `CorruptRecord`."""
         return self._read(lambda env: read_rows(env, start, stop, limit=limit))
+
+    def merge(
+        self, prefixes: Sequence[bytes], start: bytes, stop: bytes | None, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs under any of `prefixes` by the rest of their keys, in one snapshot. Raises `CorruptRecord`."""
+        return self._read(lambda env: merge_rows(env, prefixes, start, stop, limit=limit))
 
     def close(self) -> None:
         """Let go of the hub. May be called again."""

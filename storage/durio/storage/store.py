@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Self
 
@@ -30,7 +31,7 @@ from durio.storage.meta import Meta
 from durio.storage.mounts import read_mount_table
 from durio.storage.notes import Notes
 from durio.storage.opening import notes_in, refuse_damaged, start_epoch
-from durio.storage.reading import read_row, read_rows
+from durio.storage.reading import merge_rows, read_row, read_rows
 from durio.storage.shared import Lease
 from durio.storage.writes import WriteSet
 
@@ -154,6 +155,16 @@ class LmdbStore:
         self._check()
         try:
             return read_rows(self._env, start, stop, limit=limit)
+        except lmdb.Error as error:
+            raise self._break(error) from error
+
+    def merge(
+        self, prefixes: Sequence[bytes], start: bytes, stop: bytes | None, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs under any of `prefixes` by the rest of their keys, in one snapshot. Raises `CorruptRecord`."""
+        self._check()
+        try:
+            return merge_rows(self._env, prefixes, start, stop, limit=limit)
         except lmdb.Error as error:
             raise self._break(error) from error
 
