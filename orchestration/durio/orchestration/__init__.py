@@ -10,6 +10,7 @@ from durio.orchestration.connection import connect
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
 from durio.orchestration.control import PurgeHistoryResult, Started
 from durio.orchestration.dead_letters import DeadLetter
+from durio.orchestration.diagnosing import StuckInstance, UnregisteredCode
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.entity_list import EntityMetadata, EntityPage
 from durio.orchestration.errors import (
@@ -84,6 +85,7 @@ __all__ = [
     "RetryOptions",
     "Started",
     "StatusPage",
+    "StuckInstance",
     "SyncClient",
     "Task",
     "TaskCancelledError",
@@ -92,6 +94,7 @@ __all__ = [
     "Terminated",
     "TimerTask",
     "TurnTooLong",
+    "UnregisteredCode",
     "backup",
     "connect",
     "connect_asyncio",

@@ -192,6 +192,8 @@ class SyncClient:
     get_status_by = _blocking(Client.get_status_by)
     get_status_page = _blocking(Client.get_status_page)
     purge_instance_history_by = _blocking(Client.purge_instance_history_by)
+    find_stuck = _blocking(Client.find_stuck)
+    find_unregistered = _blocking(Client.find_unregistered)
     backup = _blocking(Client.backup)
     list_locks = _blocking(Client.list_locks)
     get_lock = _blocking(Client.get_lock)

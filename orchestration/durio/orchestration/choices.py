@@ -33,6 +33,10 @@ class First:
         """Whether the awaited task is finished."""
         return self._winner is not None or self.task.position is not None
 
+    def is_there(self, task: Task[Any]) -> bool:
+        """Whether a task inside the awaited one is finished."""
+        return task.position is not None
+
     def finished(self, task: Task[Any]) -> None:
         """A task that is not an event waiter finished just now."""
         if self._winner is not None:

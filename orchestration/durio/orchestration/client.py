@@ -20,11 +20,11 @@ from durio.orchestration.backups import BackupClient
 from durio.orchestration.context import OrchestrationContext, check_event_name
 from durio.orchestration.control import Started, id_of
 from durio.orchestration.dead_letters import DeadLetterClient
+from durio.orchestration.diagnosing import DiagnosisClient
 from durio.orchestration.errors import InstanceNotFound
 from durio.orchestration.instance import Instance, load, read_history
 from durio.orchestration.limits import HISTORY_SLICE
 from durio.orchestration.messages import RaiseEvent
-from durio.orchestration.query_client import QueryClient
 from durio.orchestration.records import ALIVE, HEAD, Head, Snapshot, is_continued
 from durio.orchestration.status import Decode, DurableOrchestrationStatus, HistoryRows, payloads_shown, status_of
 
@@ -47,7 +47,7 @@ class StartOptions(TypedDict, total=False):
     request_id: str | None
 
 
-class Client(QueryClient, DeadLetterClient, BackupClient):
+class Client(DiagnosisClient, DeadLetterClient, BackupClient):
     """A client of an open hub.
 
     Tells (`signal_entity`) return when the message is durable; asks (all others that change something) when the

@@ -89,6 +89,11 @@ class Execution:
         self._driver = Driver(self.guard, behaviour.name, self)
         self._wait: Wait | First | None = None
 
+    @property
+    def wait(self) -> Wait | First | None:
+        """What the code awaits now."""
+        return self._wait
+
     # Entries
 
     def feed(self, entry: Entry) -> None:

@@ -84,6 +84,11 @@ class Wait:
         """The awaited task."""
         return self._root.task
 
+    def is_there(self, task: Task[Any]) -> bool:
+        """Whether a task inside the awaited one is finished, or could be with what is there."""
+        node = self._leaves.get(task)
+        return task.position is not None or (node is not None and node.ready)
+
     def finished(self, task: Task[Any]) -> None:
         """A task that is not an event waiter finished just now."""
         node = self._leaves.get(task)

@@ -1,0 +1,159 @@
+"""DiagnosisClient: finds instances that stand still, and instances whose code is not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from durio.entities import View, from_us
+from durio.entities import keys as entity_keys
+from durio.orchestration.instance import load
+from durio.orchestration.limits import REPLAY_SLICE_MS
+from durio.orchestration.names import OpenApp
+from durio.orchestration.queries import Wanted
+from durio.orchestration.query_client import PAGE_SIZE, QueryClient
+from durio.orchestration.records import ALIVE, HEAD, Head
+from durio.orchestration.waiting import Diagnosis, Examination, has_mail
+
+T = TypeVar("T")
+
+IDLE_S: Final = 60.0
+EXAMPLES_MAX: Final = 5
+
+
+@attrs.frozen
+class StuckInstance:
+    """An instance that goes on, and for which nothing is under way: no message, timer, activity, child, call or lock.
+
+    `waits_for`: what its code waits for, in words such as `event 'Approval'`; empty if that is not known here. `why`:
+    a sentence. `certain`: nothing that can come would bring it on; otherwise an event from outside would. `since`: when
+    it changed last.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    since: datetime
+    waits_for: tuple[str, ...]
+    why: str
+    certain: bool
+
+
+@attrs.frozen
+class UnregisteredCode:
+    """Instances that have not ended, and whose code the app of this client does not have.
+
+    `count`: how many there are; `examples`: the ids of the oldest ones. `why`: what the app has instead.
+    """
+
+    name: str
+    version: str | None
+    count: int
+    examples: tuple[str, ...]
+    why: str
+
+
+class DiagnosisClient(QueryClient):
+    """The part of the client that looks for what is wrong. It only reads, as of the last commit."""
+
+    async def find_stuck(self, *, idle_s: float = IDLE_S) -> list[StuckInstance]:
+        """Running and pending instances that have not changed for `idle_s` seconds and stand still, the oldest first.
+
+        Each such instance is replayed here with the code of this client's app, which runs and changes nothing, to see
+        what the code awaits; what nobody awaits any more, such as a timer that lost a `task_any`, does not count. One
+        that waits for an event stands still, too: `certain` tells it from one that nothing can bring on. A suspended
+        instance does what it was told.
+        """
+        if isinstance(idle_s, bool) or not isinstance(idle_s, int | float) or not 0 <= idle_s < float("inf"):
+            raise ValueError(f"idle_s={idle_s!r} must be a number of seconds, at least 0")
+        before_us = self._link.env.now_us() - int(idle_s * 1_000_000)
+        wanted = Wanted(ALIVE, updated_us=(None, before_us))
+        found: list[StuckInstance] = []
+        seen: set[str] = set()
+        token: str | None = None
+        while True:
+            page = await self._page(PAGE_SIZE, token, wanted)
+            for address, _ in page.found:
+                if address not in seen:  # one that was updated meanwhile comes twice
+                    seen.add(address)
+                    stuck = await self._examined(address, before_us)
+                    found.extend(() if stuck is None else (stuck,))
+            token = page.token
+            if token is None:
+                return sorted(found, key=lambda stuck: (stuck.since, stuck.instance_id))
+
+    async def find_unregistered(self) -> list[UnregisteredCode]:
+        """The orchestrations, by name and version, of which instances go on that this client's app has no code for.
+
+        Such instances wait, unchanged, until a hub is opened with an app that has it (G20). The largest group comes
+        first. Reads a few rows of each instance that has not ended, and none of the others. Raises `ValueError` for a
+        client without an app.
+        """
+        if isinstance(self._app, OpenApp):
+            raise ValueError("this client has no app to compare with: pass one to connect(hub, app=app)")
+        registry = self._app.registry
+        groups: dict[tuple[str, str | None], list[str]] = {}
+        counts: dict[tuple[str, str | None], int] = {}
+        token: str | None = None
+        while True:
+            page = await self._page(PAGE_SIZE, token, Wanted((*ALIVE, "Suspended")))
+            for address, snapshot in page.found:
+                code = snapshot.origin.name, snapshot.origin.version
+                if registry.exact_orchestration(*code) is None:
+                    counts[code] = counts.get(code, 0) + 1
+                    examples = groups.setdefault(code, [])
+                    if len(examples) < EXAMPLES_MAX:
+                        examples.append(address)
+            token = page.token
+            if token is None:
+                break
+        largest = sorted(counts, key=lambda code: (-counts[code], code[0], code[1] or ""))
+        return [
+            UnregisteredCode(*code, counts[code], tuple(groups[code]), str(registry.missing_orchestration(*code)))
+            for code in largest
+        ]
+
+    async def _examined(self, address: str, before_us: int) -> StuckInstance | None:
+        """What one instance shows; None if it does not stand still, or has changed meanwhile."""
+        store, registry = self._link.store, self._app.registry
+        instance = load(View(store), address, self._decoders)
+        head, origin = instance.head, instance.origin
+        if head is None or origin is None or not instance.alive or head.suspended or head.updated_us > before_us:
+            return None
+        code = None if isinstance(self._app, OpenApp) else registry.exact_orchestration(origin.name, origin.version)
+        had_mail = has_mail(store, address)
+        steps = Examination(instance, registry, self._payloads, self._decoders, store).run(code)
+        found = await self._worked_off(steps)
+        if found is None or self._has_changed(address, head) or has_mail(store, address) != had_mail:
+            return None
+        return StuckInstance(
+            address,
+            origin.name,
+            origin.version,
+            from_us(head.updated_us),
+            found.waits_for,
+            found.why,
+            found.certain,
+        )
+
+    async def _worked_off(self, steps: Generator[None, None, Diagnosis | None]) -> Diagnosis | None:
+        with closing(steps):
+            deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as ended:
+                    found: Any = ended.value
+                    return found  # type: ignore[no-any-return]  # what the generator returns
+                if time.perf_counter() > deadline:
+                    await self._link.checkpoint()
+                    deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
+
+    def _has_changed(self, address: str, before: Head) -> bool:
+        data = self._link.store.get(entity_keys.actor(address) + HEAD)
+        return data is None or self._decoders.head.decode(data) != before
