@@ -41,6 +41,7 @@ from durio.orchestration.queries import InstanceFilter
 from durio.orchestration.query_client import StatusPage
 from durio.orchestration.records import OrchestrationRuntimeStatus
 from durio.orchestration.replay import ReplayResult, replay_histories
+from durio.orchestration.retention import Retention
 from durio.orchestration.retries import RetryOptions
 from durio.orchestration.sections import CriticalSection
 from durio.orchestration.status import DurableOrchestrationStatus
@@ -82,6 +83,7 @@ __all__ = [
     "PurgeHistoryResult",
     "ReplayResult",
     "ReplaySafeLogger",
+    "Retention",
     "RetryOptions",
     "Started",
     "StatusPage",

@@ -43,6 +43,7 @@ from durio.orchestration.client import Client
 from durio.orchestration.directory import HubDirectory
 from durio.orchestration.doorman import HubDoorman
 from durio.orchestration.kind import InstanceKind
+from durio.orchestration.retention import Keeper, Retention
 from durio.orchestration.standby import take_over
 from durio.storage import LmdbStore, Store
 
@@ -59,8 +60,10 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
     payload_bytes_max: int
     intake_bytes_max: int
     poison_max: int
+    retention: Retention | None
     _nurseries: AbstractAsyncContextManager[trio.Nursery] | None = None
     _runtime: Runtime | None = None
+    _keeper: Keeper | None = None
 
     async def __aenter__(self) -> Client:
         app, env = self.app, self.env
@@ -120,12 +123,17 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         self._nurseries = trio.open_nursery()
         nursery = await self._nurseries.__aenter__()
         nursery.start_soon(self._runtime.run)
+        if self.retention is not None:
+            self._keeper = Keeper(self._runtime, app, entities, payloads, self.retention)
+            nursery.start_soon(self._keeper.run)
         return Client(self._runtime, app, entities, payloads)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         assert self._runtime is not None and self._nurseries is not None, "entered"
+        if self._keeper is not None:
+            self._keeper.scope.cancel()
         self._runtime.stop()
         try:
             if error is None or holds_cancelled(error):
@@ -148,6 +156,7 @@ def open_hub(
     payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     intake_bytes_max: int = INTAKE_BYTES_MAX,
     poison_max: int = POISON_ENDS_MAX,
+    retention: Retention | None = None,
     standby: bool = False,
 ) -> AbstractAsyncContextManager[Client]:
     """Open a hub (a folder, made if it is not there; or a `Store`) as its owner and run it while the block runs.
@@ -160,6 +169,7 @@ def open_hub(
     `intake_bytes_max`: how much may be taken in and not be durable yet; who sends more than that waits.
     `poison_max`: a message that was running when the process died is parked as a dead letter after so many times (an
     activity fails after ten).
+    `retention`: for how long instances are kept after their end; without it, until they are purged.
     `standby`: while another process owns the hub, wait for its death or its leaving and take over, instead of raising
     `HubInUse`.
 
@@ -184,6 +194,8 @@ def open_hub(
         async def open_store() -> Store:
             return store
 
+    if retention is not None and not isinstance(retention, Retention):
+        raise TypeError(f"retention is a Retention object, not {retention!r}")
     if isinstance(payload_bytes_max, bool) or not isinstance(payload_bytes_max, int) or payload_bytes_max < 1:
         raise ValueError(f"payload_bytes_max={payload_bytes_max!r} must be a whole number of bytes, at least 1")
     hold = on_nondeterminism == "hold"
@@ -198,4 +210,5 @@ def open_hub(
         payload_bytes_max,
         intake_bytes_max,
         poison_max,
+        retention,
     )

@@ -85,7 +85,9 @@ class Resume(Message, frozen=True, kw_only=True, tag="resume", gc=False):
 
 
 class Purge(Message, frozen=True, kw_only=True, tag="purge", gc=False):
-    """Forget a life that has ended."""
+    """Forget a life that has ended: `life`, and no later one; if none is named, the one that is there."""
+
+    life: str = ""
 
 
 InstanceMessage = (

@@ -9,12 +9,13 @@ from typing import Any, Final, Unpack
 
 import attrs
 
-from durio.entities import PayloadError
+from durio.entities import CONTROL_LANE, PayloadError
 from durio.orchestration.control import ControlClient, PurgeHistoryResult
 from durio.orchestration.entity_client import EntityClient
 from durio.orchestration.entity_list import EntityFinder, EntityMetadata, EntityPage, FoundEntity, metadata_of
 from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.index import ENDED
+from durio.orchestration.messages import Purge
 from durio.orchestration.queries import Finder, InstanceFilter, Page, Statuses, Wanted
 from durio.orchestration.records import Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, payloads_shown, status_of
@@ -166,18 +167,23 @@ class QueryClient(ControlClient, EntityClient):
         wanted = attrs.evolve(wanted, statuses=tuple(status for status in wanted.statuses if status in ENDED))
         deleted, token = 0, None
         while True:
-            page = await self._page(PURGES_AT_ONCE, token, wanted)
-            purges = [partial(self._purged, address) for address, _ in page.found]
-            deleted += sum(await self._link.gather(purges))
-            token = page.token
+            count, token = await self._purge_page(wanted, token)
+            deleted += count
             if token is None:
                 return PurgeHistoryResult(deleted)
 
-    async def _purged(self, address: str) -> int:
+    async def _purge_page(self, wanted: Wanted, token: str | None) -> tuple[int, str | None]:
+        """Forget the next ones that are wanted, all of them ended; gives how many, and where to go on."""
+        page = await self._page(PURGES_AT_ONCE, token, wanted)
+        purges = [partial(self._purged, address, snapshot.head.life) for address, snapshot in page.found]
+        return sum(await self._link.gather(purges)), page.token
+
+    async def _purged(self, address: str, life: str) -> int:
         try:
-            return (await self.purge_instance_history(address)).instances_deleted
+            answer = await self._ask(address, partial(Purge, life=life), None, CONTROL_LANE)
         except InstanceNotFinished:
-            return 0  # it was started again meanwhile
+            return 0  # it was brought back to life meanwhile
+        return int(answer.value or 0)
 
     async def _page(self, size: int, token: str | None, wanted: Wanted) -> Page:
         self._check_reading()

@@ -291,7 +291,7 @@ class Settling:
     def _purge(self, instance: Instance, message: Purge, settlement: Settlement) -> None:
         """Forget a life that has ended, in this commit; a large history goes after it (G18)."""
         head = instance.head
-        if head is None:
+        if head is None or (message.life and message.life != head.life):
             settlement.answer(message.reply, ABSENT)
             return
         if instance.alive:
