@@ -17,6 +17,7 @@ from durio.orchestration.messages import Purge
 from durio.orchestration.query_client import PURGES_AT_ONCE
 from durio.orchestration.records import HEAD
 from durio.storage import MemoryDisk, MemoryStore, SimulatedCrash, WriteSet
+from durio.storage.memory import When
 from tests.orchestration.helpers import Stepper, rows_of
 
 HOUR = timedelta(hours=1)
@@ -102,19 +103,19 @@ async def test_closing_in_the_middle(after_s: float, autojump_clock: MockClock) 
         assert await ids(client) == set()
 
 
-async def test_a_crash_at_any_commit(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_crash_at_any_commit(when: When, autojump_clock: MockClock) -> None:
     """G2, G18: each life goes whole, with its rows in the index, whenever the owner dies."""
-    for commit in range(1, 5):
+    for commit in (1, 2):
         disk = MemoryDisk()
         async with opened(disk) as client:
             for number in range(150):
                 await client.start_new(ends, f"i{number}")
             await trio.sleep(7200)
-        disk.crash_at(commit, "before" if commit % 2 else "after")
+        disk.crash_at(commit, when)
         with pytest.raises(SimulatedCrash):
-            async with opened(disk, retention=Retention(completed=HOUR)) as client:
-                for number in range(9):
-                    await client.start_new(ends, f"new{number}")
+            async with opened(disk, retention=Retention(completed=HOUR)):
+                await trio.sleep(60)
         async with opened(disk) as client:
             left = await ids(client)
             assert {entity_keys.address_of(key) for key in rows_of(disk, entity_keys.ACTOR)} == left

@@ -15,6 +15,7 @@ from durio.entities import EntityId
 from durio.entities import keys as entity_keys
 from durio.orchestration import App, OrchestrationContext, open_hub, verify
 from durio.orchestration.checker import HubChecks
+from durio.orchestration.index import BY_NAME, BY_STATUS, BY_TAG, BY_UPDATE, by_tag
 from durio.orchestration.records import HEAD, Head
 from durio.storage import LmdbStore, WriteSet, u64
 from durio.storage.checker import check
@@ -70,10 +71,10 @@ async def wrong(ctx: OrchestrationContext) -> None:
 async def make(hub: Path) -> None:
     """A hub with something in every table, closed while much of it goes on."""
     async with open_hub(hub, app) as client:
-        await client.start_new(waits, "waits")
+        await client.start_new(waits, "waits", tags={"of": "ann"})
         while not client._link.store.scan(entity_keys.JOB, entity_keys.stop_of(entity_keys.JOB)):  # it holds the lock
             await trio.lowlevel.checkpoint()
-        await client.start_new(waits, "waits for the lock")
+        await client.start_new(waits, "waits for the lock", tags={"of": "ann"})
         for orchestration in (eternal, wrong):
             arguments = (0,) if orchestration is eternal else ()
             name = orchestration.__name__
@@ -110,6 +111,15 @@ def lose(prefix: bytes, number: int = 0) -> Callable[[LmdbStore], None]:
     def change(store: LmdbStore) -> None:
         keys = [key for key, _ in store.scan(prefix, entity_keys.stop_of(prefix))]
         store.commit(WriteSet(((keys[number], None),)))
+
+    return change
+
+
+def lose_all(prefix: bytes) -> Callable[[LmdbStore], None]:
+    """All records under a prefix are gone."""
+
+    def change(store: LmdbStore) -> None:
+        store.commit(WriteSet(tuple((key, None) for key, _ in store.scan(prefix, entity_keys.stop_of(prefix)))))
 
     return change
 
@@ -162,6 +172,24 @@ DAMAGE: dict[str, tuple[Callable[[LmdbStore], None], str]] = {
     "job of another": (move(entity_keys.JOB, entity_keys.job("eternal", "x", 1)), "another one than its key says"),
     "job of nobody": (lose(WAITS + b"0"), "there is no such instance"),
     "lock of nobody": (overwrite(entity_keys.LOCK, b"\x90"), "not what its key says"),
+    "index row lost": (lose(entity_keys.INDEX + BY_STATUS), "queries miss it"),
+    "index row of a name lost": (lose(entity_keys.INDEX + BY_NAME, -1), "queries miss it"),
+    "index row of a tag lost": (lose(entity_keys.INDEX + BY_TAG, 1), "'waits for the lock': its rows in the index"),
+    "index row under another tag": (
+        move(entity_keys.INDEX + BY_TAG, entity_keys.INDEX + by_tag("a", "b") + b"\x01" + u64(1) + b"waits\0"),
+        "instance 'waits': its rows in the index are not those",
+    ),
+    "index row left over": (lose_all(entity_keys.actor("suspended")), "there is no such instance"),
+    "index row of nobody": (
+        move(entity_keys.INDEX + BY_UPDATE, entity_keys.INDEX + BY_UPDATE + b"\x01" + u64(1) + b"nobody\0"),
+        "it leads to instance 'nobody', and there is no such instance",
+    ),
+    "index not changed with its instance": (change_head("waits", suspended=True), "instance 'waits': its rows"),
+    "index row that is none": (move(entity_keys.INDEX, entity_keys.INDEX + b"zoo"), "no such row of the index"),
+    "index row without a status": (
+        move(entity_keys.INDEX, entity_keys.INDEX + BY_STATUS + b"\x09" + u64(1) + b"waits\0"),
+        "no such row of the index",
+    ),
     "text that is none": (overwrite(entity_keys.REQUEST, b"\x93\xa2\xff\xfe\x01\xc0"), "not what its key says"),
 }
 
@@ -174,4 +202,4 @@ def test_what_does_not_fit_is_named(template: Path, tmp_path: Path, damage: str)
     with LmdbStore.open(hub) as store:
         change(store)
     found = check(str(hub / "0"), HubChecks(), in_use=False, progress=lambda _: None)  # no damage that kills a reader
-    assert why in "\n".join(map(str, found))
+    assert why in "\n".join(f"{where}: {what}" for where, what in found)

@@ -10,12 +10,14 @@ import msgspec
 from durio.entities import EntityId, Letter, Lock, entity_messages
 from durio.entities import keys as entity_keys
 from durio.entities.blob_check import BlobChecks
+from durio.entities.changes import Indexed
 from durio.entities.entity import STATE, EntityRow
 from durio.entities.locks import HALF, Half
 from durio.entities.messages import Job, Request, Timer, Tombstone
 from durio.entities.poison import Count
 from durio.entities.posts import Taken, Watch
 from durio.orchestration.history import Chunk
+from durio.orchestration.index_check import IndexChecks
 from durio.orchestration.messages import message_decoder
 from durio.orchestration.records import (
     ALIVE,
@@ -46,12 +48,14 @@ class _Instance:
     def __init__(self, address: str) -> None:
         self.address = address
         self.head: Head | None = None
+        self.origin: Origin | None = None
         self.rows: set[bytes] = set()
         self.chunks = 0
 
 
 class HubChecks:
-    """Every record decodes as what its key says; histories and large payloads are whole; instances, jobs, cuts fit.
+    """Every record decodes as what its key says; histories and large payloads are whole; instances, jobs, cuts, the
+    index fit.
 
     Tables and rows that it does not know are left to their checksums.
     """
@@ -70,6 +74,7 @@ class HubChecks:
             entity_keys.WATCH: _plain(Watch),
             entity_keys.POISON: _plain(Count),
             entity_keys.LETTER: _plain(Letter),
+            entity_keys.INDEX: self._index_row,
         }
         self._rows: dict[bytes, Callable[[bytes], Any]] = {
             HEAD: msgspec.msgpack.Decoder(Head).decode,
@@ -85,8 +90,8 @@ class HubChecks:
         }
         self._entity_message, self._instance_message = entity_messages(), message_decoder()
         self._jobs, self._timers = msgspec.msgpack.Decoder(Job), msgspec.msgpack.Decoder(Timer)
-        self._tombstones = msgspec.msgpack.Decoder(Tombstone)
-        self._blobs = BlobChecks()
+        self._tombstones, self._indexed = msgspec.msgpack.Decoder(Tombstone), msgspec.msgpack.Decoder(Indexed)
+        self._blobs, self._index = BlobChecks(), IndexChecks()
         self._instance = _Instance("")
         self._instances: set[str] = set()
         self._job_owners: dict[str, bytes] = {}
@@ -113,6 +118,7 @@ class HubChecks:
         yield from self._late
         for damaged, words in self._blobs.end():
             yield shown(damaged), words
+        yield from self._index.end()
         for address, key in self._job_owners.items():
             if address not in self._instances:
                 yield shown(key), f"it is a job of {address!r}, and there is no such instance"
@@ -142,6 +148,8 @@ class HubChecks:
             self._instances.add(address)
             if row.status not in OrchestrationRuntimeStatus.__members__:
                 yield f"there is no status {row.status!r}"
+        elif suffix == ORIGIN:
+            self._instance.origin = row
         elif suffix[:1] == HISTORY:
             yield from self._history(key, suffix)
 
@@ -162,8 +170,10 @@ class HubChecks:
         """All rows of an instance were seen."""
         instance, self._instance = self._instance, _Instance("")
         head, rows = instance.head, instance.rows
-        if not rows:
+        if not instance.address:
             return
+        if head is not None or rows != {HISTORY}:  # of what was purged, history may still be there
+            self._index.instance(instance.address, head, instance.origin)
         where = f"instance {instance.address!r}"
         if head is None:
             if rows - {HISTORY}:
@@ -175,6 +185,10 @@ class HubChecks:
             self._late.append((where, f"it is {head.status}, and how it ended is missing"))
         if instance.chunks != head.chunks:
             self._late.append((where, f"its history has {instance.chunks} rows, {head.chunks} were written"))
+
+    def _index_row(self, key: bytes, payload: bytes) -> Iterator[str]:
+        self._indexed.decode(payload)
+        yield from self._index.row(key)
 
     def _message(self, address: str, message: bytes) -> None:
         decoder = self._entity_message if address.startswith("@") else self._instance_message

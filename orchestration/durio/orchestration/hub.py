@@ -18,6 +18,7 @@ from durio.entities import (
     EntityKind,
     Env,
     Kernel,
+    Payloads,
     Poison,
     PostTaker,
     Runtime,
@@ -123,10 +124,14 @@ class _OpenHub(AbstractAsyncContextManager[Client]):
         self._nurseries = trio.open_nursery()
         nursery = await self._nurseries.__aenter__()
         nursery.start_soon(self._runtime.run)
-        if self.retention is not None:
-            self._keeper = Keeper(self._runtime, app, entities, payloads, self.retention)
-            nursery.start_soon(self._keeper.run)
+        self._keep(nursery, entities, payloads)
         return Client(self._runtime, app, entities, payloads)
+
+    def _keep(self, nursery: trio.Nursery, entities: EntityKind, payloads: Payloads) -> None:
+        if self.retention is not None:
+            assert self._runtime is not None, "entered"
+            self._keeper = Keeper(self._runtime, self.app, entities, payloads, self.retention)
+            nursery.start_soon(self._keeper.run)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

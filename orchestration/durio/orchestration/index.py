@@ -9,7 +9,7 @@ from typing import Final
 
 from durio.entities import Settlement
 from durio.orchestration.records import ALIVE, Head, OrchestrationRuntimeStatus, Origin
-from durio.storage import text, u64
+from durio.storage import from_text, text, u64
 
 BY_STATUS: Final = b"s"
 BY_NAME: Final = b"n"
@@ -35,6 +35,16 @@ BUCKET_BITS: Final = 26
 """Times of update are kept to 2**26 microseconds (67 s): a busy instance must not rewrite its row at every turn."""
 
 _DIGEST_BYTES: Final = 12
+_TIME_BYTES: Final = 8
+_SKIPPED: Final[Mapping[bytes, int]] = MappingProxyType(
+    {
+        BY_STATUS: 2 + _TIME_BYTES,
+        BY_UPDATE: 2 + _TIME_BYTES,
+        BY_NAME: 2 + _DIGEST_BYTES + _TIME_BYTES,
+        BY_TAG: 2 + _DIGEST_BYTES + _TIME_BYTES,
+    }
+)
+"""What comes before the id in each kind of row: its letter, a digest, a status, a time."""
 
 Facts = tuple[str, int, int, str, tuple[tuple[str, str], ...]]
 """What the rows of an instance follow from: its shown status, when it was created, the bucket of its last update, its
@@ -77,6 +87,17 @@ def reindex(address: str, before: Facts | None, after: Facts | None, settlement:
         settlement.index(where, False)
     for where in new - old:
         settlement.index(where, True)
+
+
+def address_in(where: bytes) -> str:
+    """The instance that a row leads to. Raises `ValueError` for what is no row."""
+    start = _SKIPPED.get(where[:1])
+    if start is None or where[start - _TIME_BYTES - 1 : start - _TIME_BYTES] not in STATUSES.values():
+        raise ValueError(f"there is no such row of the index: {where!r}")
+    address, end = from_text(where, start)
+    if end != len(where):
+        raise ValueError(f"there is no such row of the index: {where!r}")
+    return address
 
 
 def by_name(name: str) -> bytes:
