@@ -100,6 +100,24 @@ async def test_purging_is_enough_to_go_on(small: Path, autojump_clock: MockClock
         assert (await client.wait_for_completion("new")).output == "on"
 
 
+async def test_many_are_purged_without_room(small: Path, autojump_clock: MockClock) -> None:
+    """G18, G32: `purge_instance_history_by` works on a full file system, however many it takes, and makes room."""
+    async with open_hub(small / "hub", app, env=VirtualEnv()) as client:
+        for number in range(1000):
+            await client.start_new(holds, f"small-{number}", "x")
+            await client.terminate(f"small-{number}")
+        started = await fill_up(client)
+        fill(small)  # what the ballast has given back
+        purged = await client.purge_instance_history_by(runtime_status="Terminated")
+        assert purged.instances_deleted == 1000
+        for number in range(started):
+            await client.terminate(f"i-{number}", "to make room")
+        assert (await client.purge_instance_history_by()).instances_deleted == started
+        await trio.sleep(60)
+        assert (await client.start_new(holds, "new", "x")).created
+        assert [status.instance_id for status in await client.get_status_all()] == ["new"]
+
+
 async def test_a_hub_is_opened_on_a_full_file_system(small: Path, autojump_clock: MockClock) -> None:
     """G32: opening finds room in the ballast, and then terminate works."""
     async with open_hub(small / "hub", app, env=VirtualEnv()) as client:

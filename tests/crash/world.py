@@ -15,6 +15,7 @@ from durio.entities import DurioError, VirtualEnv, from_us
 from durio.entities import keys as entity_keys
 from durio.entities.messages import Job, Request
 from durio.orchestration import ActivityContext, App, Client, DurableOrchestrationStatus, open_hub
+from durio.orchestration.checker import HubChecks
 from durio.orchestration.records import HEAD, Head
 from durio.storage import HubClosed, MemoryDisk, MemoryStore, SimulatedCrash, Store
 from durio.storage.codec import unseal
@@ -99,6 +100,7 @@ class World:
                     await script(session)
             finally:
                 self.now_us = env.now_us()
+                self.check_whole()
 
         try:
             trio.run(main, clock=MockClock(autojump_threshold=0))
@@ -151,6 +153,15 @@ class World:
                 waiting.append(key)
         if waiting or due:
             self.violations.append(f"not at rest after crash {self.crashes}: {waiting + due}")
+
+    def check_whole(self) -> None:
+        """All records are such and fit together, and the index says what the instances say (G2, G17)."""
+        if self.open_store is not None:
+            return
+        checks = HubChecks()
+        for key, row in self.disk.snapshot().items():
+            self.violations.extend(f"{key!r}: {why}" for why in checks.record(key, row))
+        self.violations.extend(f"{where}: {why}" for where, why in checks.end())
 
     def check_nothing_left(self) -> None:
         """Everything has ended: no message, timer, job or tombstone is left."""

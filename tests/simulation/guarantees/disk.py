@@ -11,6 +11,7 @@ from durio.entities import Job, Message, Operation, is_entity
 from durio.entities import keys as entity_keys
 from durio.entities.entity import EntityRow
 from durio.entities.messages import Request, Timer
+from durio.orchestration.checker import HubChecks
 from durio.orchestration.messages import message_decoder
 from durio.orchestration.records import HEAD, ORIGIN, Head, Origin
 from durio.simulation import Sim
@@ -76,6 +77,17 @@ class Disk:
         for key, row in self.rows(entity_keys.ACTOR):
             if is_entity(_whose(key)):
                 yield _whose(key), msgspec.msgpack.decode(row, type=EntityRow).state
+
+    @property
+    def commit(self) -> int:
+        """The number of the last commit."""
+        return self._store.last_commit
+
+    def wrong(self) -> list[str]:
+        """What does not fit together: what `verify` would find."""
+        checks = HubChecks()
+        found = [why for key, row in self._store.scan(b"") for why in checks.record(key, row)]
+        return found + [f"{where}: {why}" for where, why in checks.end()]
 
     def _read(self, key: bytes, type_: type[T]) -> T | None:
         row = self._store.get(key)

@@ -250,6 +250,27 @@ def test_g26_control_is_decided_like_all_else(sim: Sim) -> None:
 
 @claim(
     start(careful, instance_id="c", if_running="replace"),
+    start(single, instance_id="c", if_running="return"),
+    raise_event("c", "how", st.sampled_from(["return", "raise", "again"])),
+    suspend("c"),
+    resume("c"),
+    terminate("c"),
+    max_calls=6,
+    examples=100,
+)
+def test_g17_the_index_says_what_the_instances_say(sim: Sim) -> None:
+    """G2, G17: after every commit and every crash the rows of the index are those that follow from the instances."""
+    with another_run(sim) as again:
+        seen = -1
+        while again.step():
+            disk = None if again._world.process is None else Disk(again)
+            if disk is not None and disk.commit != seen:
+                seen = disk.commit
+                assert disk.wrong() == []
+
+
+@claim(
+    start(careful, instance_id="c", if_running="replace"),
     raise_event("c", "how", st.sampled_from(["return", "raise", "again"])),
     terminate("c"),
     max_calls=6,

@@ -197,6 +197,14 @@ class EveryStartWins(InstanceKind):
         return super()._judged(actor, msgspec.structs.replace(message, if_running="replace"), mail)
 
 
+class StaleIndex(InstanceKind):
+    """An instance that is suspended or resumed is still found as what it was (G17)."""
+
+    def _reindex(self, actor: Instance, settlement: Settlement) -> None:
+        if actor.head is None or not actor.head.suspended:
+            super()._reindex(actor, settlement)
+
+
 # Orchestrations
 
 
