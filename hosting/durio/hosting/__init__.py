@@ -1,3 +1,13 @@
 """Ways into a hub from outside: the HTTP API and the command line."""
 
-__all__: list[str] = []
+from durio.hosting.http import http_api
+from durio.hosting.http_client import DurableOrchestrationClient
+from durio.hosting.links import Links
+from durio.hosting.serving import serve
+
+__all__ = [
+    "DurableOrchestrationClient",
+    "Links",
+    "http_api",
+    "serve",
+]

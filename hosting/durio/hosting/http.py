@@ -1,0 +1,141 @@
+"""http_api: the HTTP API of a hub, as an ASGI application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
+
+from durio.entities.limits import PAYLOAD_BYTES_MAX
+from durio.hosting import entity_routes, instance_routes, starters
+from durio.hosting.access import Access
+from durio.hosting.call import Call, Options
+from durio.hosting.health import Health
+from durio.hosting.http_client import DurableOrchestrationClient
+from durio.hosting.links import WEBHOOKS, Links
+from durio.hosting.problems import code_of, problem
+from durio.hosting.table import Table
+from durio.orchestration import App, Client
+
+logger = logging.getLogger("durio.hosting")
+
+MANAGEMENT: Final = Table((*starters.MANAGED, *instance_routes.ROUTES, *entity_routes.ROUTES))
+"""What can be asked of the management API."""
+
+STARTERS: Final = Table(starters.OUTSIDE)
+"""What can be asked under `/api`."""
+
+BASES: Final = (WEBHOOKS, "/durabletask", "/admin/extensions/DurableTaskExtension")
+"""Where the management API lies: as links say, as client libraries call it, and as in 2018."""
+
+
+class _Api:
+    """One table under one base."""
+
+    def __init__(
+        self,
+        table: Table,
+        client: DurableOrchestrationClient,
+        app: App,
+        options: Options,
+        access: Access,
+        managed: bool,
+    ) -> None:
+        self._table = table
+        self._client = client
+        self._app = app
+        self._options = options
+        self._access = access
+        self._managed = managed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        refusal = self._access.refusal(request.scope)
+        if refusal is not None:
+            return JSONResponse({"Message": refusal[1]}, refusal[0])
+        try:
+            found = self._table.find(request.method, _below(request.scope))
+            if found is None:
+                return Response(status_code=404)
+            route, path = found
+            call = Call(request, self._client, self._app, self._options, path, self._managed)
+            return await route.handler(call)
+        except Exception as error:
+            code = code_of(error)
+            if code is None:
+                logger.exception("%s %s failed", request.method, request.url.path)
+                code = 500
+            return problem(error, code)
+
+
+def http_api(
+    client: Client,
+    app: App,
+    *,
+    keys: Sequence[str] = (),
+    base_url: str = "",
+    task_hub: str = "durio",
+    trust_forwarded: bool = False,
+    cors_origins: Sequence[str] = (),
+    hosts: Sequence[str] | None = None,
+    request_bytes_max: int = PAYLOAD_BYTES_MAX,
+    unwrap_json_strings: bool = True,
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The HTTP API of the hub that `client` is a client of, to be served or mounted by any ASGI server on Trio.
+
+    The management API of Azure Durable Functions under `/runtime/webhooks/durabletask`, `/durabletask` and
+    `/admin/extensions/DurableTaskExtension`, starters under `/api/orchestrators`, and `/health/live`, `/health/ready`.
+
+    `keys`: every request but those for health needs one of them. `base_url`: where the API is, as others see it; links
+    begin with it (without it: with what the request says; `trust_forwarded`: with what a proxy says). `cors_origins`:
+    pages of these origins may ask, `"*"`: all. `hosts`: only requests for these names are taken.
+    `request_bytes_max`: larger bodies are refused. `unwrap_json_strings`: undo the double encoding of Azure's Python
+    client. `routes`: your own, behind the same CORS rules but no keys; their handlers find a
+    `DurableOrchestrationClient` in `request.app.state.client`.
+    """
+    links = Links(base_url, task_hub, code=keys[0] if keys else "", trust_forwarded=trust_forwarded)
+    durable = DurableOrchestrationClient(client, links)
+    options = Options(request_bytes_max, unwrap_json_strings)
+    access = Access(tuple(keys), tuple(cors_origins), None if hosts is None else frozenset(hosts))
+
+    def api(table: Table, managed: bool) -> _Api:
+        return _Api(table, durable, app, options, access, managed)
+
+    mounts: list[BaseRoute] = [Mount(base, api(MANAGEMENT, True)) for base in BASES]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(cors_origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Location", "Retry-After", instance_routes.TOKEN],
+    )
+    found = Starlette(
+        routes=[*mounts, *routes, Mount("/api", api(STARTERS, False)), Mount("/health", Health(durable))],
+        middleware=[cors] if cors_origins else [],
+    )
+    found.router.redirect_slashes = False  # paths are what they are: what is not there is 404
+    found.state.client = durable
+    return found
+
+
+def _below(scope: Scope) -> str:
+    """The path below the base, as it was sent: a slash that is part of an id is still encoded."""
+    raw: Any = scope.get("raw_path") or scope["path"].encode()
+    path: str = raw.decode("latin-1").partition("?")[0]
+    base = scope.get("root_path", "").strip("/")
+    depth = len(base.split("/")) if base else 0
+    return "/".join(path.lstrip("/").split("/")[depth:])

@@ -1,0 +1,104 @@
+"""serve: opens a hub and serves its HTTP API, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import hypercorn.trio
+import trio
+from hypercorn.config import Config
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from durio.entities.limits import PAYLOAD_BYTES_MAX
+from durio.hosting.access import LOOPBACK, is_loopback
+from durio.hosting.http import http_api
+from durio.orchestration import App, open_hub
+
+logger = logging.getLogger("durio.hosting")
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 7071
+GRACE_S: Final = 10.0
+
+
+async def serve(
+    app: App,
+    hub: str | os.PathLike[str],
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    keys: Sequence[str] = (),
+    base_url: str = "",
+    trust_forwarded: bool = False,
+    cors_origins: Sequence[str] = (),
+    request_bytes_max: int = PAYLOAD_BYTES_MAX,
+    unwrap_json_strings: bool = True,
+    routes: Sequence[BaseRoute] = (),
+    grace_s: float = GRACE_S,
+    stop: trio.Event | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+    **hub_options: Any,
+) -> None:
+    """Open the hub at `hub` as its owner and serve its HTTP API on `host` and `port` until SIGINT, SIGTERM or `stop`.
+
+    Port 0 is any free one; `task_status` is told the URLs. Anything but a loopback address needs `keys`. The other
+    parameters are those of `http_api`, and of `open_hub`. At the end no new requests are taken, those in flight have
+    `grace_s` seconds, and the hub is closed. Raises `ValueError` without a needed key, `OSError` for a port that is
+    taken, and what `open_hub` raises.
+    """
+    if not is_loopback(host) and not any(keys):
+        raise ValueError(f"host={host!r} can be reached by others: give keys=[...] that they must have")
+    if not all(isinstance(key, str) and key for key in keys):
+        raise ValueError("a key must be text that is not empty")
+    hosts = sorted(LOOPBACK | {host}) if is_loopback(host) else None
+    stopping = stop or trio.Event()
+    async with open_hub(hub, app, **hub_options) as client:
+        api = http_api(
+            client,
+            app,
+            keys=keys,
+            base_url=base_url,
+            trust_forwarded=trust_forwarded,
+            cors_origins=cors_origins,
+            hosts=hosts,
+            request_bytes_max=request_bytes_max,
+            unwrap_json_strings=unwrap_json_strings,
+            routes=routes,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_at_signal, stopping)
+            await _serve(api, _config(host, port, grace_s), stopping, task_status)
+            nursery.cancel_scope.cancel()
+
+
+def _config(host: str, port: int, grace_s: float) -> Config:
+    config = Config()
+    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    config.graceful_timeout = grace_s
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("durio.hosting.server")
+    return config
+
+
+async def _serve(api: Starlette, config: Config, stopping: trio.Event, task_status: trio.TaskStatus[list[str]]) -> None:
+    await hypercorn.trio.serve(
+        api,  # type: ignore[arg-type]  # Starlette is an ASGI application by its own, narrower types
+        config,
+        shutdown_trigger=stopping.wait,
+        task_status=task_status,
+    )
+
+
+async def _stop_at_signal(stopping: trio.Event) -> None:
+    with suppress(RuntimeError), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                raise KeyboardInterrupt
+            logger.info("%s: stopping", signal.Signals(number).name)
+            stopping.set()

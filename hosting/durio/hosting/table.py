@@ -1,0 +1,103 @@
+"""The table of routes: what can be asked over HTTP, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+from urllib.parse import unquote
+
+import attrs
+from starlette.responses import Response
+
+from durio.hosting.call import Call
+from durio.hosting.problems import BadRequest
+
+Handler = Callable[[Call], Awaitable[Response]]
+Kind = Literal["string", "boolean", "integer", "number", "date-time"]
+
+
+@attrs.frozen
+class Param:
+    """A parameter of the query."""
+
+    name: str
+    kind: Kind
+    what: str
+    required: bool = False
+
+
+@attrs.frozen(eq=False)
+class Route:
+    """One thing that can be asked. `path` has its parameters in braces, and no base in front.
+
+    `body`: what the body is, in words; empty: none is read. `answers`: each status code that it may have, besides those
+    that every route may have, with what it says.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    what: str
+    answers: Mapping[int, str]
+    query: tuple[Param, ...] = ()
+    body: str = ""
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path."""
+        return tuple(self.path.split("/"))
+
+
+EVERYWHERE: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        400: "Something about the request cannot be understood; `ExceptionMessage` says what.",
+        401: "A key is needed: `code` in the query, or the header `x-functions-key`.",
+        403: "The request comes from a page of somebody else, or is for another host.",
+        413: "The body is too large.",
+        503: "The hub is closing, broken, or owned by nobody; try again after `Retry-After` seconds.",
+        507: "The disk is full; ending and purging instances still works.",
+    }
+)
+"""What every route may answer."""
+
+
+class Table:
+    """Finds the route of a request. Words of the path are compared in any case; parameters are decoded after that."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self.routes = routes
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self.routes)
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a raw path below the base, and its parameters; None if there is none."""
+        parts = path.split("/")
+        if len(parts) > 1 and not parts[-1]:
+            parts.pop()
+        for route in self.routes:
+            if route.method == method and len(route.segments) == len(parts):
+                found = _matched(route.segments, parts)
+                if found is not None:
+                    return route, found
+        return None
+
+
+def _matched(segments: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for segment, part in zip(segments, parts, strict=True):
+        if segment.startswith("{"):
+            if not part:
+                return None
+            found[segment[1:-1]] = _decoded(part)
+        elif segment.lower() != unquote(part, errors="replace").lower():
+            return None
+    return found
+
+
+def _decoded(part: str) -> str:
+    try:
+        return unquote(part, errors="strict") if "%" in part else part
+    except UnicodeDecodeError:
+        raise BadRequest(f"{part!r} in the path is not percent-encoded UTF-8") from None
