@@ -14,8 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
+import durio.hosting.entity_routes as entity_routes
+import durio.hosting.instance_routes as instance_routes
+import durio.hosting.starters as starters
 from durio.entities.limits import PAYLOAD_BYTES_MAX
-from durio.hosting import entity_routes, instance_routes, starters
 from durio.hosting.access import Access
 from durio.hosting.call import Call, Options
 from durio.hosting.health import Health
