@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import attrs
 import msgspec
@@ -14,7 +15,8 @@ from durio.orchestration.app import App
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import HistoryEvent, Started
 from durio.orchestration.instance import Decoders, Instance, load, read_history
-from durio.storage import CorruptRecord, HubFolder, LmdbStore, NotAHub, Store
+from durio.orchestration.records import Head
+from durio.storage import CorruptRecord, HubFolder, LmdbStore, NotAHub, Reads
 
 CHECKED_WHEN_FINISHED = ("Completed",)
 """Of finished lives only these say what the code did: others were ended from outside, or by an error."""
@@ -40,12 +42,12 @@ class ReplayResult:
         return self.error is None
 
 
-def replay_histories(hub: str | os.PathLike[str] | Store, app: App, *, finished: bool = False) -> list[ReplayResult]:
+def replay_histories(hub: str | os.PathLike[str] | Reads, app: App, *, finished: bool = False) -> list[ReplayResult]:
     """Replay the history of every running instance of a hub with the code of `app`; nothing is run, nothing changes.
 
-    For a check before a deploy: on a copy of the hub's folder, or on a hub that is closed. `finished`: instances that
-    have completed, too. Gives a result for every instance, in the order of their ids. Raises what opening a hub
-    raises: `HubInUse`, `NotAHub`, `FormatMismatch`, `NoSpace`.
+    For a check before a deploy: on a hub that is closed, or on a `durio.storage.HubReader` of one that is open.
+    `finished`: instances that have completed, too. Gives a result for every instance, in the order of their ids.
+    Raises what opening a hub raises: `HubInUse`, `NotAHub`, `FormatMismatch`, `NoSpace`.
     """
     if not isinstance(app, App):
         raise TypeError(f"app is an App object, not {app!r}")
@@ -56,16 +58,11 @@ def replay_histories(hub: str | os.PathLike[str] | Store, app: App, *, finished:
         folder.check()
         if not folder.exists:
             raise NotAHub(folder.path, "it is empty, and replay_histories makes no new one")
-        store: Store = LmdbStore.open(hub)
-    elif hasattr(hub, "scan"):
-        store = hub
-    else:
+        with closing(LmdbStore.open(hub)) as store:
+            return list(replay_all(View(store), app, Vault(store), finished=finished))
+    if not hasattr(hub, "scan"):
         raise TypeError(f"hub is a path or a Store, not {hub!r}")
-    try:
-        return list(replay_all(View(store), app, Vault(store), finished=finished))
-    finally:
-        if store is not hub:
-            store.close()
+    return list(replay_all(View(hub), app, Vault(hub), finished=finished))
 
 
 def replay_all(view: View, app: App, vault: Vault, *, finished: bool = False) -> Iterator[ReplayResult]:
@@ -73,15 +70,32 @@ def replay_all(view: View, app: App, vault: Vault, *, finished: bool = False) ->
     decoders = Decoders()
     payloads = app.payloads.of_hub(vault)
     for address in _instances(view):
+        result = _replayed(view, address, app, decoders, payloads, finished)
+        if result is not None:
+            yield result
+
+
+def _replayed(
+    view: View, address: str, app: App, decoders: Decoders, payloads: Payloads, finished: bool
+) -> ReplayResult | None:
+    """The replay of an instance that is wanted. One that an owner brings on meanwhile is looked at again."""
+    before: tuple[Head, ReplayResult] | None = None
+    while True:
         try:
             instance = load(view, address, decoders)
         except (CorruptRecord, msgspec.MsgspecError) as error:
-            yield ReplayResult(address, "", None, "", 0, error)
-            continue
-        if instance.head is None or instance.origin is None:
-            continue
-        if instance.alive or (finished and instance.head.status in CHECKED_WHEN_FINISHED):
-            yield replay_instance(instance, app, decoders, payloads)
+            return ReplayResult(address, "", None, "", 0, error)
+        head = instance.head
+        if head is None or instance.origin is None:
+            return None
+        if not instance.alive and not (finished and head.status in CHECKED_WHEN_FINISHED):
+            return None
+        if before is not None and before[0] == head:
+            return before[1]
+        result = replay_instance(instance, app, decoders, payloads)
+        if result.error is None:
+            return result
+        before = head, result
 
 
 def replay_instance(instance: Instance, app: App, decoders: Decoders, payloads: Payloads) -> ReplayResult:

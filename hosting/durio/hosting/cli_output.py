@@ -1,0 +1,158 @@
+"""What commands print: tables for people, JSON for programs; everything that is no result goes to standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from durio.hosting.cli_settings import Common
+
+PLAIN_WIDTH: Final = 100_000
+"""Into a pipe or a file nothing is cut to a width."""
+VALUE_CHARS_MAX: Final = 2000
+
+_STEERING: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
+
+STYLES: Final = (
+    ("Pending", "cyan"),
+    ("Running", "bold blue"),
+    ("Suspended", "yellow"),
+    ("Completed", "green"),
+    ("Failed", "bold red"),
+    ("Terminated", "magenta"),
+    ("Canceled", "magenta"),
+    ("ContinuedAsNew", "blue"),
+)
+
+
+class Out:
+    """Standard output and standard error of one command."""
+
+    def __init__(self, common: Common) -> None:
+        self.json = common.json
+        self.console = _console(sys.stdout)
+        self.notes = _console(sys.stderr, stderr=True)
+
+    def document(self, value: object) -> None:
+        """One JSON document."""
+        sys.stdout.write(written(value, indent=2) + "\n")
+
+    def line(self, value: object) -> None:
+        """One line of JSON lines."""
+        sys.stdout.write(written(value) + "\n")
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Something for people."""
+        for renderable in renderables:
+            if self.console.is_terminal:
+                self.console.print(renderable)
+                continue
+            with self.console.capture() as captured:
+                self.console.print(renderable)
+            sys.stdout.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+
+    def note(self, text: str) -> None:
+        """Something that is no result."""
+        self.notes.print(Text(clean(text)), soft_wrap=True)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """A sign of life while something takes long; nothing if nobody looks."""
+        if not self.notes.is_terminal:
+            yield
+            return
+        with self.notes.status(Text(what)):
+            yield
+
+
+def _console(file: Any, *, stderr: bool = False) -> Console:
+    wide = None if file.isatty() or os.environ.get("COLUMNS", "").isdigit() else PLAIN_WIDTH
+    return Console(file=file, stderr=stderr, width=wide, highlight=False, markup=False, emoji=False)
+
+
+def table(*columns: str, right: Sequence[str] = (), wide: Sequence[str] = ()) -> Table:
+    """An empty table. `right`: columns of numbers. `wide`: columns that may be folded; others are cut with …."""
+    found = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for name in columns:
+        found.add_column(
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=name not in wide,
+            overflow="fold" if name in wide else "ellipsis",
+        )
+    return found
+
+
+def facts(rows: Iterable[tuple[str, RenderableType | None]]) -> Table:
+    """Names and values, one below the other; what is None is left out."""
+    found = Table.grid(padding=(0, 2))
+    found.add_column(style="bold", no_wrap=True)
+    found.add_column(overflow="fold")
+    for name, value in rows:
+        if value is not None:
+            found.add_row(name, value)
+    return found
+
+
+def status_text(status: object) -> Text:
+    """A status in its colour."""
+    text = str(status) if status is not None else "gone"
+    return Text(text, style=dict(STYLES).get(text, ""))
+
+
+def value_text(value: object, chars_max: int = VALUE_CHARS_MAX) -> Text:
+    """A JSON value in one line, not longer than people read."""
+    shown = written(value)
+    return Text(clean(shown if len(shown) <= chars_max else shown[: chars_max - 1] + "…"))
+
+
+def written(value: object, indent: int | None = None) -> str:
+    """A value as JSON, without what could steer a terminal."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=plain)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def clean(text: str) -> str:
+    """Text without what could steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def local(moment: datetime | None) -> str:
+    """A moment in local time, for tables."""
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_with_zone(moment: datetime | None) -> str | None:
+    """A moment in local time, with its distance from UTC."""
+    return None if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def age(seconds: float) -> str:
+    """How long, in the unit that people would use."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for: moments are ISO 8601 in UTC."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

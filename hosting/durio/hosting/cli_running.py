@@ -1,0 +1,155 @@
+"""The commands `run` and `serve`: the owner of a hub, without and with the HTTP API."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Literal
+
+import attrs
+import trio
+from cyclopts import Parameter
+
+from durio.hosting.access import is_loopback
+from durio.hosting.cli_errors import UsageError
+from durio.hosting.cli_output import Out
+from durio.hosting.cli_program import load_app
+from durio.hosting.cli_settings import Common, settings_of
+from durio.hosting.cli_values import duration_s, pairs
+from durio.hosting.serving import HOST, PORT
+from durio.hosting.serving import serve as serve_hub
+from durio.orchestration import Retention, open_hub
+from durio.orchestration.index import ENDED
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+Program = Annotated[str | None, Parameter(metavar="MODULE:APP", help="The program; as --app.")]
+Standby = Annotated[
+    bool, Parameter(negative="", show_default=False, help="While another process owns the hub, wait for its end.")
+]
+OnNondeterminism = Annotated[
+    Literal["fail", "hold"], Parameter(help="Instances whose code does not fit their history.")
+]
+Keep = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        metavar="STATUS=DURATION",
+        show_default=False,
+        help="Forget instances by themselves so long after their end, as Completed=30d.",
+    ),
+]
+Log = Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")]
+
+
+async def run(
+    program: Program = None,
+    /,
+    *,
+    standby: Standby = False,
+    on_nondeterminism: OnNondeterminism = "fail",
+    keep: Keep = (),
+    log: Log = "info",
+    common: Common = Common(),
+) -> None:
+    """Open the hub with the app and run it until Ctrl-C, or SIGTERM.
+
+    The hub is made if it is not there.
+    """
+    out, settings = Out(common), settings_of(common if program is None else attrs.evolve(common, app=program))
+    hub, app, retention = settings.require_hub(), load_app(settings), retention_of(keep)
+    start_logging(log)
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_leave_at, signals, nursery.cancel_scope)
+            async with open_hub(hub, app, standby=standby, on_nondeterminism=on_nondeterminism, retention=retention):
+                known = app.registry
+                out.note(
+                    f"the hub {hub} is open, owned by process {os.getpid()}: {len(known.orchestrations)} "
+                    f"orchestrations, {len(known.activities)} activities; Ctrl-C ends"
+                )
+                await trio.sleep_forever()
+
+
+async def serve(
+    program: Program = None,
+    /,
+    *,
+    host: Annotated[str, Parameter(help="Anything but a loopback address needs a key.")] = HOST,
+    port: Annotated[int, Parameter(help="0: any free one.")] = PORT,
+    key: Annotated[
+        tuple[str, ...], Parameter(negative="", show_default=False, help="A key that requests must have [DURIO_KEY].")
+    ] = (),
+    base_url: Annotated[str, Parameter(show_default=False, help="How others reach it, behind a proxy.")] = "",
+    trust_forwarded: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Believe the Forwarded headers of a proxy.")
+    ] = False,
+    cors_origin: Annotated[
+        tuple[str, ...], Parameter(negative="", show_default=False, help="An origin whose pages may ask.")
+    ] = (),
+    standby: Standby = False,
+    on_nondeterminism: OnNondeterminism = "fail",
+    keep: Keep = (),
+    log: Log = "info",
+    common: Common = Common(),
+) -> None:
+    """Open the hub with the app, run it, and serve its HTTP API until Ctrl-C, or SIGTERM."""
+    out, settings = Out(common), settings_of(common if program is None else attrs.evolve(common, app=program))
+    hub, app, retention = settings.require_hub(), load_app(settings), retention_of(keep)
+    keys = key or tuple(os.environ.get("DURIO_KEY", "").split())
+    if not is_loopback(host) and not keys:
+        raise UsageError(f"--host {host} can be reached by others: say --key KEY, or set DURIO_KEY")
+    start_logging(log)
+    async with trio.open_nursery() as nursery:
+        urls = await nursery.start(
+            partial(
+                serve_hub,
+                app,
+                hub,
+                host=host,
+                port=port,
+                keys=keys,
+                base_url=base_url,
+                trust_forwarded=trust_forwarded,
+                cors_origins=cors_origin,
+                standby=standby,
+                on_nondeterminism=on_nondeterminism,
+                retention=retention,
+            )
+        )
+        out.note(f"the hub {hub} is served at {', '.join(urls)} by process {os.getpid()}; Ctrl-C ends")
+
+
+def retention_of(texts: Iterable[str]) -> Retention | None:
+    """What `--keep` says. Raises `UsageError`."""
+    ages: dict[str, timedelta] = {}
+    for status, age in pairs(texts, "--keep"):
+        name = {ended.casefold(): ended.lower() for ended in ENDED}.get(status.casefold())
+        if name is None:
+            raise UsageError(f"--keep {status}={age}: an instance ends as one of {', '.join(ENDED)}")
+        ages[name] = timedelta(seconds=duration_s(age, "--keep"))
+    return (
+        Retention(
+            completed=ages.get("completed"),
+            failed=ages.get("failed"),
+            terminated=ages.get("terminated"),
+            canceled=ages.get("canceled"),
+        )
+        if ages
+        else None
+    )
+
+
+async def _leave_at(signals: object, scope: trio.CancelScope) -> None:
+    async for _ in signals:  # type: ignore[attr-defined]  # trio has no public name for it
+        scope.cancel()
+
+
+def start_logging(level: str) -> None:
+    """Logs of durio and of the app go to standard error."""
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT)
