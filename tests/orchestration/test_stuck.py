@@ -293,9 +293,31 @@ async def test_unregistered_code(autojump_clock: MockClock) -> None:
         assert (order.name, order.version, order.count) == ("order", "1", 7)
         assert order.examples == tuple(f"one-{number}" for number in range(5))
         assert (gone.name, gone.version, gone.count, gone.examples) == ("gone", None, 1, ("suspended",))
+        assert {order.kind, gone.kind} == {"orchestration"}
         assert "gone" in gone.why
     async with open_hub(MemoryStore(disk), old, env=VirtualEnv()) as client:
         assert await client.find_unregistered() == []
+
+
+async def test_unregistered_activities_and_entities(autojump_clock: MockClock) -> None:
+    """G20: calls that wait for an activity, and entities that wait for their class, are listed with their instances."""
+    disk, less = MemoryDisk(), App()
+    less.orchestration(works)
+    less.orchestration(locks)
+    less.orchestration(calls)
+    async with open_hub(MemoryStore(disk), app, env=VirtualEnv()) as client:
+        for number in range(3):
+            await client.start_new(works, f"i{number}")
+        await client.start_new(locks, "locks")
+        await trio.sleep(1)
+        await client.start_new(calls, "calls")
+        await client.signal_entity(COUNTER, "add", 1)
+    async with open_hub(MemoryStore(disk), less, env=VirtualEnv()) as client:
+        activity, entity = await client.find_unregistered()
+        assert (activity.kind, activity.name, activity.count) == ("activity", "endless", 3)
+        assert activity.examples == ("i0", "i1", "i2")
+        assert (entity.kind, entity.name, entity.count, entity.examples) == ("entity", "counter", 1, ("@counter@c",))
+        assert "counter" in entity.why
 
 
 async def test_unregistered_needs_an_app(link: str, opened: Opened, tmp_path: Path) -> None:

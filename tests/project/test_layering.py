@@ -153,6 +153,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "queries",
         "entity_list",
         "query_client",
+        "missing_code",
         "diagnosing",
         "retention",
         "client",

@@ -10,7 +10,7 @@ from durio.orchestration.connection import connect
 from durio.orchestration.context import DurableOrchestrationContext, OrchestrationContext, ReplaySafeLogger
 from durio.orchestration.control import PurgeHistoryResult, Started
 from durio.orchestration.dead_letters import DeadLetter
-from durio.orchestration.diagnosing import StuckInstance, UnregisteredCode
+from durio.orchestration.diagnosing import StuckInstance
 from durio.orchestration.entity_client import EntityStateResponse
 from durio.orchestration.entity_list import EntityMetadata, EntityPage
 from durio.orchestration.errors import (
@@ -37,6 +37,7 @@ from durio.orchestration.errors import (
 )
 from durio.orchestration.hub import open_hub
 from durio.orchestration.lock_status import EntityLock, LockWaiter
+from durio.orchestration.missing_code import UnregisteredCode
 from durio.orchestration.queries import InstanceFilter
 from durio.orchestration.query_client import StatusPage
 from durio.orchestration.records import OrchestrationRuntimeStatus

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import attrs
 
@@ -14,16 +14,14 @@ from durio.entities import View, from_us
 from durio.entities import keys as entity_keys
 from durio.orchestration.instance import load
 from durio.orchestration.limits import REPLAY_SLICE_MS
+from durio.orchestration.missing_code import CodeSearch, UnregisteredCode
 from durio.orchestration.names import OpenApp
 from durio.orchestration.queries import Wanted
 from durio.orchestration.query_client import PAGE_SIZE, QueryClient
 from durio.orchestration.records import ALIVE, HEAD, Head
-from durio.orchestration.waiting import Diagnosis, Examination, has_mail
-
-T = TypeVar("T")
+from durio.orchestration.waiting import Examination, has_mail
 
 IDLE_S: Final = 60.0
-EXAMPLES_MAX: Final = 5
 
 
 @attrs.frozen
@@ -42,20 +40,6 @@ class StuckInstance:
     waits_for: tuple[str, ...]
     why: str
     certain: bool
-
-
-@attrs.frozen
-class UnregisteredCode:
-    """Instances that have not ended, and whose code the app of this client does not have.
-
-    `count`: how many there are; `examples`: the ids of the oldest ones. `why`: what the app has instead.
-    """
-
-    name: str
-    version: str | None
-    count: int
-    examples: tuple[str, ...]
-    why: str
 
 
 class DiagnosisClient(QueryClient):
@@ -88,35 +72,18 @@ class DiagnosisClient(QueryClient):
                 return sorted(found, key=lambda stuck: (stuck.since, stuck.instance_id))
 
     async def find_unregistered(self) -> list[UnregisteredCode]:
-        """The orchestrations, by name and version, of which instances go on that this client's app has no code for.
+        """What waits for code that this client's app does not have: that for which most waits comes first.
 
-        Such instances wait, unchanged, until a hub is opened with an app that has it (G20). The largest group comes
-        first. Reads a few rows of each instance that has not ended, and none of the others. Raises `ValueError` for a
-        client without an app.
+        Instances by name and version of their orchestration, calls of activities, messages of entities. All of it
+        waits, unchanged, until a hub is opened with an app that has the code (G20). Looks at what has not ended alone.
+        Raises `ValueError` for a client without an app.
         """
         if isinstance(self._app, OpenApp):
             raise ValueError("this client has no app to compare with: pass one to connect(hub, app=app)")
-        registry = self._app.registry
-        groups: dict[tuple[str, str | None], list[str]] = {}
-        counts: dict[tuple[str, str | None], int] = {}
-        token: str | None = None
-        while True:
-            page = await self._page(PAGE_SIZE, token, Wanted((*ALIVE, "Suspended")))
-            for address, snapshot in page.found:
-                code = snapshot.origin.name, snapshot.origin.version
-                if registry.exact_orchestration(*code) is None:
-                    counts[code] = counts.get(code, 0) + 1
-                    examples = groups.setdefault(code, [])
-                    if len(examples) < EXAMPLES_MAX:
-                        examples.append(address)
-            token = page.token
-            if token is None:
-                break
-        largest = sorted(counts, key=lambda code: (-counts[code], code[0], code[1] or ""))
-        return [
-            UnregisteredCode(*code, counts[code], tuple(groups[code]), str(registry.missing_orchestration(*code)))
-            for code in largest
-        ]
+        self._check_reading()
+        search = CodeSearch(self._link.store, self._app.registry, self._decoders)
+        await self._worked_off(search.run())
+        return search.found
 
     async def _examined(self, address: str, before_us: int) -> StuckInstance | None:
         """What one instance shows; None if it does not stand still, or has changed meanwhile."""
@@ -127,8 +94,10 @@ class DiagnosisClient(QueryClient):
             return None
         code = None if isinstance(self._app, OpenApp) else registry.exact_orchestration(origin.name, origin.version)
         had_mail = has_mail(store, address)
-        steps = Examination(instance, registry, self._payloads, self._decoders, store).run(code)
-        found = await self._worked_off(steps)
+        examination = Examination(instance, registry, self._payloads, self._decoders, store)
+        with closing(examination.run(code)) as steps:
+            await self._worked_off(steps)
+        found = examination.found
         if found is None or self._has_changed(address, head) or has_mail(store, address) != had_mail:
             return None
         return StuckInstance(
@@ -141,18 +110,14 @@ class DiagnosisClient(QueryClient):
             found.certain,
         )
 
-    async def _worked_off(self, steps: Generator[None, None, Diagnosis | None]) -> Diagnosis | None:
-        with closing(steps):
-            deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as ended:
-                    found: Any = ended.value
-                    return found  # type: ignore[no-any-return]  # what the generator returns
-                if time.perf_counter() > deadline:
-                    await self._link.checkpoint()
-                    deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
+    async def _worked_off(self, steps: Iterator[None]) -> None:
+        """Take steps, and give way as long as they take (G8)."""
+        await self._link.checkpoint()
+        deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
+        for _ in steps:
+            if time.perf_counter() > deadline:
+                await self._link.checkpoint()
+                deadline = time.perf_counter() + REPLAY_SLICE_MS / 1000
 
     def _has_changed(self, address: str, before: Head) -> bool:
         data = self._link.store.get(entity_keys.actor(address) + HEAD)

@@ -31,6 +31,8 @@ STATUSES: Final[Mapping[str, bytes]] = MappingProxyType(
 
 ENDED: Final = ("Completed", "Failed", "Terminated", "Canceled")
 
+SHOWN_ALIVE: Final = ("Pending", "Running", "Suspended")
+
 BUCKET_BITS: Final = 26
 """Times of update are kept to 2**26 microseconds (67 s): a busy instance must not rewrite its row at every turn."""
 

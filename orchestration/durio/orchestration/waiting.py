@@ -57,11 +57,16 @@ class Examination:
         self._payloads = payloads
         self._decoders = decoders
         self._store = store
+        self.found: Diagnosis | None = None
+        """Why it stands still; None if it does not."""
         self._asked: dict[int, ChildStarted | EntityCalled] = {}
         """Who was asked, by action. Of activities and timers the instance knows the keys, and there is one lock."""
 
-    def run(self, behaviour: Orchestration | None) -> Generator[None, None, Diagnosis | None]:
-        """Why it stands still; None if it does not. Gives way often. `behaviour`: its code, if it is here."""
+    def run(self, behaviour: Orchestration | None) -> Generator[None, None, None]:
+        """Look; others may have their turn at each step. `behaviour`: its code, if it is here."""
+        self.found = yield from self._look(behaviour)
+
+    def _look(self, behaviour: Orchestration | None) -> Generator[None, None, Diagnosis | None]:
         head, origin = self._instance.head, self._instance.origin
         assert head is not None and origin is not None, "there is a life"
         waits_for_mail = has_mail(self._store, self._instance.address)
