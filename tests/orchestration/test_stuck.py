@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from durio.entities import EntityId, VirtualEnv, from_us
+from durio.entities import EntityId, View, VirtualEnv, from_us
 from durio.entities import keys as entity_keys
 from durio.orchestration import App, Client, OrchestrationContext, RetryOptions, open_hub
+from durio.orchestration.instance import Decoders, load
 from durio.orchestration.records import HEAD
+from durio.orchestration.waiting import Diagnosis, Examination
 from durio.storage import MemoryDisk, MemoryStore, WriteSet
 from tests.entities.helpers import Counter
-from tests.orchestration.helpers import in_memory
+from tests.orchestration.helpers import Stepper, in_memory
 from tests.orchestration.links import Opened
 
 COUNTER = EntityId("Counter", "c")
@@ -215,6 +219,20 @@ async def test_stuck_for_certain(
         assert found.why == "nothing that is under way can end its wait"
 
 
+async def test_an_event_makes_up_for_what_is_lost(autojump_clock: MockClock) -> None:
+    """Of a choice one member is enough: while an event can come, an instance is not stuck for certain."""
+    disk = MemoryDisk()
+    async with open_hub(MemoryStore(disk), app, env=VirtualEnv()) as client:
+        await client.start_new(event_or_timer, "i")
+    _lose(disk, entity_keys.TIMER)
+    async with open_hub(MemoryStore(disk), app, env=VirtualEnv()) as client:
+        [found] = await client.find_stuck(idle_s=0)
+        assert not found.certain
+        assert found.waits_for[0] == "event 'Approval'"
+        await client.raise_event("i", "Approval")
+        assert (await client.wait_for_completion("i")).runtime_status == "Completed"
+
+
 async def test_a_lost_child_and_a_lost_start(autojump_clock: MockClock) -> None:
     """A parent whose child is gone, and an instance that nothing would begin, are stuck for certain."""
     disk = MemoryDisk()
@@ -328,3 +346,101 @@ async def test_unregistered_needs_an_app(link: str, opened: Opened, tmp_path: Pa
         else:
             with pytest.raises(ValueError, match="no app"):
                 await client.find_unregistered()
+
+
+def _tree(ctx: OrchestrationContext, spec: Any) -> Any:
+    kind, *rest = spec
+    if kind == "event":
+        return ctx.wait_for_external_event(rest[0])
+    if kind == "timer":
+        return ctx.create_timer(timedelta(seconds=rest[0]))
+    if kind == "work":
+        return ctx.call_activity(quick)
+    members = [_tree(ctx, member) for member in rest[0]]
+    return ctx.task_all(members) if kind == "all" else ctx.task_any(members)
+
+
+@app.activity
+def quick() -> None:
+    return None
+
+
+@app.orchestration
+async def trees(ctx: OrchestrationContext, specs: list[Any]) -> None:
+    """Awaits any tasks in any combination, one after the other, and shows how far it is."""
+    for number, spec in enumerate(specs):
+        ctx.set_custom_status(number)
+        await _tree(ctx, spec)
+
+
+_leaves = st.one_of(
+    st.tuples(st.just("event"), st.sampled_from(["a", "b"])),
+    st.tuples(st.just("timer"), st.integers(1, 100)),
+    st.just(("work",)),
+)
+_specs = st.recursive(
+    _leaves,
+    lambda inner: st.tuples(st.sampled_from(["all", "any"]), st.lists(inner, min_size=1, max_size=3)),
+    max_leaves=5,
+)
+
+
+class Looked:
+    """An instance that a test drives by hand, and what an examination says of it."""
+
+    def __init__(self, evict: bool) -> None:
+        self.stepper = Stepper(app, evict=evict)
+
+    @property
+    def alive(self) -> bool:
+        return self.stepper.status("i") == "Running"
+
+    @property
+    def step(self) -> bytes | None:
+        head = self.stepper.instance("i").head
+        return None if head is None else head.custom_status
+
+    def found(self) -> Diagnosis | None:
+        stepper = self.stepper
+        instance = load(View(stepper.store), "i", Decoders())
+        looking = Examination(instance, app.registry, app.payloads, Decoders(), stepper.store)
+        for _ in looking.run(app.registry.exact_orchestration("trees", None)):
+            pass
+        return looking.found
+
+    def let_pass(self) -> None:
+        """All that is under way comes to its end."""
+        self.stepper.hold_jobs = False
+        self.stepper.run_jobs()
+        self.stepper.settle()
+        self.stepper.pass_s(10_000)
+
+
+@settings(max_examples=300)
+@given(st.lists(_specs, min_size=1, max_size=3), st.lists(st.sampled_from(["a", "b"]), max_size=4), st.booleans())
+def test_stuck_is_what_does_not_go_on(specs: list[Any], events: list[str], evict: bool) -> None:
+    """What is found does not go on by itself; what does not go on is found; and the events that it waits for help."""
+    looked = Looked(evict)
+    looked.stepper.hold_jobs = True
+    looked.stepper.start("trees", "i", specs)
+    for event in events:
+        looked.stepper.raise_event("i", event)
+    looked.stepper.settle()
+    rounds = 0
+    while looked.alive:
+        found, step = looked.found(), looked.step
+        looked.let_pass()
+        if found is not None:
+            assert (looked.alive, looked.step) == (True, step), f"it went on: {found}"
+        elif looked.alive and looked.step == step:
+            found = looked.found()
+            assert found is not None, "it does not go on"
+        if found is None:
+            continue
+        assert not found.certain, found
+        assert found.waits_for, found
+        for words in found.waits_for:
+            looked.stepper.raise_event("i", words.removeprefix("event ").strip("'"))
+        looked.stepper.settle()
+        rounds += 1
+        assert rounds < 50, "the events that it waits for do not help"
