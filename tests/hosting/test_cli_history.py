@@ -25,9 +25,9 @@ def test_a_timeline_has_offsets_names_and_durations(cli: Cli) -> None:
     assert offsets[0] == 0
     lines = shown.splitlines()
     assert lines[0].split() == ["b", "busy", "Completed"]
-    assert lines[3].split() == ["time", "offset", "event", "what", "took", "detail"]
+    assert lines[3].split() == ["time", "offset", "event", "#", "what", "took", "detail"]
     (completed,) = [line for line in lines if " ActivityCompleted " in line]
-    assert "double #1" in completed
+    assert "1  double" in completed
     assert "result 6" in completed
     assert "ms" in completed
 

@@ -27,6 +27,9 @@ ENDINGS: Final = (
     ("LockRefused", "bold red"),
     ("TimerFired", "green"),
 )
+SHOWN: Final = ("name", "entity", "operation", "target", "entities")
+CLOCK_WIDTH_MIN: Final = 100
+"""On a narrower terminal offsets have to do."""
 DETAIL_CHARS_MAX: Final = 200
 
 
@@ -51,9 +54,12 @@ async def history(
         (found.instance_id, "bold"), f"  {clean(found.name or '')}  ", status_text(found.runtime_status)
     )
     out.show(title, f"created {local(found.created_time)}, last updated {local(found.last_updated_time)}", "")
-    rows = table("time", "offset", "event", "what", "took", "detail", right=("offset", "took"), wide=("what", "detail"))
+    clock = out.console.width >= CLOCK_WIDTH_MIN
+    columns = (*(("time",) if clock else ()), "offset", "event", "#", "what", "took", "detail")
+    rows = table(*columns, right=("offset", "#", "took"), wide=("what", "detail"))
     for event in events:
-        rows.add_row(*_cells(event, output))
+        cells = _cells(event, output)
+        rows.add_row(*(cells if clock else cells[1:]))
     out.show(rows)
 
 
@@ -79,25 +85,23 @@ def told(rows: Iterable[dict[str, Any]], output: bool) -> Iterator[dict[str, Any
 def _cells(event: dict[str, Any], output: bool) -> tuple[str | Text, ...]:
     kind, took = event["eventType"], event.get("durationSeconds")
     style = dict(ENDINGS).get(kind, "bold red" if event.get("failure") or event.get("refused") else "")
-    clock = event["timestamp"].astimezone().strftime("%H:%M:%S.%f")[:-3]
-    shown = Text(kind, style=style)
     return (
-        clock,
+        event["timestamp"].astimezone().strftime("%H:%M:%S.%f")[:-3],
         f"+{event['offsetSeconds']:.3f}",
-        shown,
+        Text(kind, style=style),
+        str(event.get("id", "")),
         _what(event),
         "" if took is None else age(took),
         _detail(event, output),
     )
 
 
-def _what(event: dict[str, Any]) -> str:
-    names = []
-    for key in NAMED:
-        value = event.get(key)
-        if value is not None:
-            names.append(" ".join(value) if isinstance(value, list | tuple) else str(value))
-    return clean(" ".join(names) + ("" if event.get("id") is None else f" #{event['id']}"))
+def _what(event: dict[str, Any]) -> str | Text:
+    if event["eventType"] == "Ended":
+        return status_text(event["status"])
+    found = (event.get(key) for key in SHOWN)
+    names = (" ".join(value) if isinstance(value, list | tuple) else str(value) for value in found if value is not None)
+    return clean(" ".join(names))
 
 
 def _detail(event: dict[str, Any], output: bool) -> str | Text:
@@ -105,10 +109,13 @@ def _detail(event: dict[str, Any], output: bool) -> str | Text:
     if failure:
         return Text(clean(f"{failure['type']}: {failure['message']}")[:DETAIL_CHARS_MAX], style="red")
     parts = []
+    if event["eventType"] == "ChildStarted":
+        parts.append(f"as {clean(event['instance'])}")
     if event.get("attempt", 1) != 1:
         parts.append(f"attempt {event['attempt']}")
     if "dueTime" in event:
-        parts.append(f"due {local(event['dueTime'])}")
+        same_day = local(event["dueTime"])[:10] == local(event["timestamp"])[:10]
+        parts.append(f"due {local(event['dueTime'])[11 if same_day else 0 :]}")
     if event.get("reason"):
         parts.append(clean(str(event["reason"])))
     if output:

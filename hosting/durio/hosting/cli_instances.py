@@ -13,7 +13,7 @@ import trio
 from cyclopts import Group, Parameter
 
 from durio.hosting.cli_errors import CliError, Exit, UsageError
-from durio.hosting.cli_output import Out, clean, facts, local, local_with_zone, status_text, table, value_text
+from durio.hosting.cli_output import Out, ago, clean, facts, local_with_zone, short, status_text, table, value_text
 from durio.hosting.cli_session import changing, owner_of, reading
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s, events, json_value, moment, pairs
@@ -273,7 +273,7 @@ async def list_(
     out = Out(common)
     if limit < 0:
         raise UsageError(f"--limit {limit} is below 0")
-    wanted, shown, more = which.filter(), 0, False
+    wanted, now, shown, more = which.filter(), datetime.now(UTC), 0, False
     rows = table("instance", "orchestration", "status", "created", "updated")
     async with reading(common) as client:
         token: str | None = None
@@ -284,8 +284,13 @@ async def list_(
                 if out.json:
                     out.line(status_json(found))
                 else:
-                    times = local(found.created_time), local(found.last_updated_time)
-                    rows.add_row(found.instance_id, _versioned(found), status_text(found.runtime_status), *times)
+                    rows.add_row(
+                        found.instance_id,
+                        _versioned(found),
+                        status_text(found.runtime_status),
+                        short(found.created_time, now),
+                        ago(found.last_updated_time, now),
+                    )
             shown, token = shown + len(page.statuses), page.continuation_token
             more = token is not None and shown == limit
             if token is None or more:

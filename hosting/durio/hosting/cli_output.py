@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,9 @@ PLAIN_WIDTH: Final = 100_000
 """Into a pipe or a file nothing is cut to a width."""
 VALUE_CHARS_MAX: Final = 2000
 
+NAMES: Final = ("instance", "orchestration", "entity", "locked entity", "held by", "for", "stands still", "no code for")
+NAME_CHARS_MIN: Final = 8
+GAP: Final = 2
 _STEERING: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
 STYLES: Final = (
@@ -55,6 +59,8 @@ class Out:
     def show(self, *renderables: RenderableType) -> None:
         """Something for people."""
         for renderable in renderables:
+            if isinstance(renderable, Table):
+                fit(renderable, self.console.width)
             if self.console.is_terminal:
                 self.console.print(renderable)
                 continue
@@ -82,8 +88,11 @@ def _console(file: Any, *, stderr: bool = False) -> Console:
 
 
 def table(*columns: str, right: Sequence[str] = (), wide: Sequence[str] = ()) -> Table:
-    """An empty table. `right`: columns of numbers. `wide`: columns that may be folded; others are cut with …."""
-    found = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    """An empty table. `right`: columns of numbers. `wide`: columns that may be folded.
+
+    Where the terminal is too narrow, columns of names are cut with …; all others keep what is in them.
+    """
+    found = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
         found.add_column(
             name,
@@ -92,6 +101,23 @@ def table(*columns: str, right: Sequence[str] = (), wide: Sequence[str] = ()) ->
             overflow="fold" if name in wide else "ellipsis",
         )
     return found
+
+
+def fit(found: Table, width: int) -> None:
+    """Let names give way, the longest first, so that all other columns keep what is in them."""
+    if any(not column.no_wrap for column in found.columns):
+        return  # what may be folded gives way
+    widths = {}
+    for column in found.columns:
+        cells = (cell.plain if isinstance(cell, Text) else str(cell) for cell in (column.header, *column.cells))
+        widths[str(column.header)] = max(map(cell_len, cells))
+    names = [name for name in widths if name in NAMES]
+    excess = sum(widths.values()) + GAP * (len(widths) - 1) - width
+    while excess > 0 and names and max(widths[name] for name in names) > NAME_CHARS_MIN:
+        widths[max(names, key=widths.__getitem__)] -= 1
+        excess -= 1
+    for column in found.columns:
+        column.width = widths[str(column.header)]
 
 
 def facts(rows: Iterable[tuple[str, RenderableType | None]]) -> Table:
@@ -133,9 +159,22 @@ def local(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def short(moment: datetime | None, now: datetime) -> str:
+    """A moment in local time: of today only the time of day."""
+    if moment is None:
+        return ""
+    here, today = moment.astimezone(), now.astimezone().date()
+    return here.strftime("%H:%M:%S" if here.date() == today else "%Y-%m-%d %H:%M")
+
+
 def local_with_zone(moment: datetime | None) -> str | None:
     """A moment in local time, with its distance from UTC."""
     return None if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long ago a moment was."""
+    return "" if moment is None else f"{age(max((now - moment).total_seconds(), 0))} ago"
 
 
 def age(seconds: float) -> str:
@@ -143,7 +182,7 @@ def age(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"

@@ -16,7 +16,7 @@ from rich.text import Text
 from durio.entities import keys as entity_keys
 from durio.hosting.cli_errors import UsageError
 from durio.hosting.cli_instances import status_json
-from durio.hosting.cli_output import Out, age, clean, local, status_text, table
+from durio.hosting.cli_output import Out, age, ago, clean, fit, local, status_text, table
 from durio.hosting.cli_session import owner_of, reading
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s
@@ -81,14 +81,14 @@ async def top(
             if once or out.json or not out.console.is_terminal:
                 while True:
                     before = (await look(client, store)).since(before)
-                    out.line(frame_json(before)) if out.json else out.show(shown(before, hub))
+                    out.line(frame_json(before)) if out.json else out.show(shown(before, hub, out.console.width))
                     if once:
                         return
                     await trio.sleep(pause_s)
             with Live(console=out.console, screen=True, auto_refresh=False) as live:
                 while True:
                     before = (await look(client, store)).since(before)
-                    live.update(shown(before, hub), refresh=True)
+                    live.update(shown(before, hub, out.console.width), refresh=True)
                     await trio.sleep(pause_s)
         finally:
             store.close()
@@ -148,7 +148,7 @@ def frame_json(frame: Frame) -> dict[str, Any]:
     }
 
 
-def shown(frame: Frame, hub: str) -> RenderableType:
+def shown(frame: Frame, hub: str, width: int) -> RenderableType:
     """A look for people."""
     owner = "no owner" if frame.owner is None else f"owner {frame.owner or '?'}"
     title = Text.assemble(("durio top", "bold"), f"  {clean(hub)}  {owner}  {local(frame.at)}")
@@ -162,8 +162,9 @@ def shown(frame: Frame, hub: str) -> RenderableType:
         parts.append(f"in a second {frame.started:,.1f} started, {frame.ended:,.1f} ended")
     newest = table("instance", "orchestration", "status", "updated")
     for status in frame.newest:
-        ago = "" if status.last_updated_time is None else age((frame.at - status.last_updated_time).total_seconds())
-        newest.add_row(status.instance_id, clean(status.name or ""), status_text(status.runtime_status), f"{ago} ago")
+        updated = ago(status.last_updated_time, frame.at)
+        newest.add_row(status.instance_id, clean(status.name or ""), status_text(status.runtime_status), updated)
+    fit(newest, width)
     parts += ["", newest if frame.newest else "no instances"]
     if frame.locks:
         locks = table("locked entity", "held by", "for", "waiting", right=("waiting",))

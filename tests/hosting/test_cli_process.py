@@ -1,0 +1,208 @@
+"""The command line as a user starts it: processes, signals, pipes, a new project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from durio.__main__ import main as begin
+from durio.hosting.cli import command_line
+from durio.hosting.cli_errors import Exit
+from tests.docs.pages import PROJECT
+from tests.hosting.cli_helpers import Cli, Owner
+from tests.hosting.cli_program import APP
+
+# As `durio`, and with Ctrl-C, should these tests run where it is ignored.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from durio.__main__ import main
+main()
+"""
+DURIO = (sys.executable, "-c", PROGRAM)
+S_MAX = 30
+
+
+def environment(**extra: str) -> Mapping[str, str]:
+    """Of a child: it finds the tests, and shows everything at once."""
+    return {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", **extra}
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path, hears: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that runs on, once it has said `hears` on standard error; with the line in which it said so."""
+    child = subprocess.Popen(
+        [*DURIO, *arguments],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        try:
+            assert child.stderr is not None
+            lines = []
+            for line in child.stderr:
+                lines.append(line)
+                if hears in line:
+                    break
+            else:
+                pytest.fail("".join(lines))
+            yield child, line
+        finally:
+            child.kill()
+
+
+def ended(child: subprocess.Popen[str], number: int) -> tuple[int, str]:
+    """The exit code after a signal, and what it said from then on."""
+    child.send_signal(number)
+    _, said = child.communicate(timeout=S_MAX)
+    return child.returncode, said
+
+
+def test_a_new_project_runs_and_passes_its_test(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`durio init demo && cd demo && durio run`, then what its README says; and its own tests."""
+    project = Path.cwd() / "demo"
+    assert cli.plainly("init", "demo").code == Exit.OK
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    passed = subprocess.run(tests, cwd=project, capture_output=True, text=True, check=False, timeout=S_MAX)
+    assert passed.returncode == 0, passed.stdout
+    monkeypatch.chdir(project)
+    with started("run", cwd=project, hears="is open") as (child, _):
+        greeted = cli.plainly("start", "hello", "--input", '["Tokyo"]', "--wait")
+        assert (greeted.code, greeted.json) == (Exit.OK, ["Hello Tokyo!"])
+        assert cli.plainly("start", "approval", "--input", '"a trip"', "--id", "trip-1").code == Exit.OK
+        assert cli.plainly("raise-event", "trip-1", "decision", "--input", '"yes"').code == Exit.OK
+        assert cli.plainly("status", "trip-1", "--wait", "--json").json["output"] == "a trip: yes"
+        assert cli.plainly("call", "Counter@greeted", "get").json == 1
+        assert cli.plainly("doctor", "--json", "--app", APP).json["inUse"] is True
+        assert ended(child, signal.SIGTERM) == (0, "")
+    assert sorted(path.name for path in project.iterdir() if path.name != "__pycache__") == [
+        ".gitignore",
+        "README.md",
+        "app.py",
+        "hub",
+        "pyproject.toml",
+        "test_app.py",
+    ]
+
+
+def test_init_overwrites_nothing(cli: Cli) -> None:
+    """One file that is there already stops it before the first is written."""
+    place = Path("there")
+    place.mkdir()
+    (place / "README.md").write_text("mine")
+    refused = cli.plainly("init", "there")
+    assert (refused.code, "README.md" in refused.err) == (Exit.NO, True)
+    assert [path.name for path in place.iterdir()] == ["README.md"]
+    (place / "README.md").rename(place / "mine.md")
+    assert cli.plainly("init", "there", "--json").json["files"] == [
+        ".gitignore",
+        "README.md",
+        "app.py",
+        "pyproject.toml",
+        "test_app.py",
+    ]
+    assert cli.plainly("init", "there").code == Exit.NO
+
+
+def test_serve_answers_over_http(cli: Cli) -> None:
+    """`durio serve MODULE:APP --hub DIR`: the HTTP API of the same hub, which the other commands work on, too."""
+    with started("serve", APP, "--hub", str(cli.hub), "--port", "0", cwd=Path.cwd(), hears="is served at") as (
+        child,
+        line,
+    ):
+        (url,) = re.findall(r"http://\S+?(?=,| by)", line)
+        request = urllib.request.Request(f"{url}/api/orchestrators/waits/w", data=b"7", method="POST")
+        with urllib.request.urlopen(request) as response:
+            assert (response.status, json.load(response)["id"]) == (202, "w")
+        assert cli.ok("status", "w", "--json").json["input"] == 7
+        code, _ = ended(child, signal.SIGINT)
+        assert code == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "example.org"])
+def test_serve_wants_a_key_where_others_can_reach_it(host: str, cli: Cli) -> None:
+    """Anything but a loopback address needs a key."""
+    refused = cli("serve", "--host", host)
+    assert (refused.code, "--key" in refused.err) == (Exit.USAGE, True)
+
+
+def test_keep_names_an_end_and_a_duration(cli: Cli) -> None:
+    """What is neither is wrong usage."""
+    for wrong in ("Running=1d", "Completed", "Completed=soon"):
+        assert cli("run", "--keep", wrong).code == Exit.USAGE
+
+
+def test_ctrl_c_ends_at_once_and_cleanly(cli: Cli) -> None:
+    """Exit code 130, no traceback, and the hub is free."""
+    with started("run", "--hub", str(cli.hub), "--app", APP, cwd=Path.cwd(), hears="is open") as (child, _):
+        assert ended(child, signal.SIGINT) == (130, "")
+    waiting = ("start", "waits", "--wait", "--hub", str(cli.hub), "--app", APP)
+    with started(*waiting, cwd=Path.cwd(), hears="created") as (child, _):
+        assert ended(child, signal.SIGINT) == (130, "")
+    assert cli.ok("list", "--json").lines[0]["runtimeStatus"] == "Running"
+
+
+def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
+    """`durio list | head -1` ends quietly."""
+    with Owner(cli.hub):
+        cli.ok("start", "waits")
+        command = [*DURIO, "list", "--json", "--hub", str(cli.hub)]
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = subprocess.run(
+                command, stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False, timeout=S_MAX
+            )
+        finally:
+            os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the libraries of the command line it says what to install, in one line."""
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    with pytest.raises(SystemExit) as caught:
+        begin()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "durio: the command line needs cyclopts: pip install 'durio[cli]'\n"
+
+
+def test_errors_show_a_traceback_if_asked(cli: Cli) -> None:
+    """`--traceback` shows where an error comes from; the exit code is the same."""
+    plain, shown = cli("list", hub=Path("none")), cli("list", "--traceback", hub=Path("none"))
+    assert plain.code == shown.code == Exit.HUB
+    assert "Traceback" not in plain.err
+    assert "Traceback" in shown.err
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    """The script that `--install-completion` installs completes in a real bash."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash here")
+    script = tmp_path / "durio.bash"
+    script.write_text(command_line().generate_completion(shell="bash"))
+    words = "source {}; f=$(complete -p durio); f=${{f#*-F }}; COMP_WORDS=({}); COMP_CWORD={}; ${{f%% *}}"
+    for typed, at, expected in (
+        ("durio sta", 1, {"start", "status"}),
+        ("durio dead-letters re", 2, {"retry"}),
+        ("durio start --wa", 2, {"--wait"}),
+    ):
+        command = [bash, "--norc", "-c", words.format(script, typed, at) + "; echo ${COMPREPLY[@]}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=S_MAX)
+        assert set(done.stdout.split()) == expected, (typed, done.stderr)
