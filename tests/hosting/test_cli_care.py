@@ -59,9 +59,9 @@ def test_missing_code_is_found(cli: Cli) -> None:
         cli.ok("start", "locks", "--id", "l")
         found = cli("doctor", "--json", app="tests.hosting.test_cli_care:changed")
         assert found.code == Exit.NO
-        assert [(one["name"], one["count"], one["examples"]) for one in found.json["unregistered"]] == [
-            ("locks", 1, ["l"])
-        ]
+        (missing,) = found.json["unregistered"]
+        assert (missing["kind"], missing["name"], missing["count"]) == ("orchestration", "locks", 1)
+        assert missing["examples"] == ["l"]
         assert "locks" in cli("doctor", app="tests.hosting.test_cli_care:changed").out
         without = cli("doctor", app=None)
         assert (without.code, "--app" in without.err) == (Exit.OK, True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ import pytest
 from durio.__main__ import main as begin
 from durio.hosting.cli import command_line
 from durio.hosting.cli_errors import Exit
-from tests.docs.pages import PROJECT
+from tests.docs.pages import PROJECT, blocks_of
 from tests.hosting.cli_helpers import Cli, Owner
 from tests.hosting.cli_program import APP
 
@@ -32,6 +34,7 @@ main()
 """
 DURIO = (sys.executable, "-c", PROGRAM)
 S_MAX = 30
+SHOWN_ID = "b79baf67f717453ca9e86c5da21e03ec"
 
 
 def environment(**extra: str) -> Mapping[str, str]:
@@ -85,8 +88,8 @@ def test_a_new_project_runs_and_passes_its_test(cli: Cli, monkeypatch: pytest.Mo
         greeted = cli.plainly("start", "hello", "--input", '["Tokyo"]', "--wait")
         assert (greeted.code, greeted.json) == (Exit.OK, ["Hello Tokyo!"])
         assert cli.plainly("start", "approval", "--input", '"a trip"', "--id", "trip-1").code == Exit.OK
-        assert cli.plainly("raise-event", "trip-1", "decision", "--input", '"yes"').code == Exit.OK
-        assert cli.plainly("status", "trip-1", "--wait", "--json").json["output"] == "a trip: yes"
+        assert cli.plainly("raise-event", "trip-1", "ApprovalEvent", "--input", "true").code == Exit.OK
+        assert cli.plainly("status", "trip-1", "--wait", "--json").json["output"] == "a trip: approved"
         assert cli.plainly("call", "Counter@greeted", "get").json == 1
         assert cli.plainly("doctor", "--json", "--app", APP).json["inUse"] is True
         assert ended(child, signal.SIGTERM) == (0, "")
@@ -132,6 +135,42 @@ def test_serve_answers_over_http(cli: Cli) -> None:
         assert cli.ok("status", "w", "--json").json["input"] == 7
         code, _ = ended(child, signal.SIGINT)
         assert code == 0
+
+
+def curl_lines() -> list[tuple[str, str, list[str]]]:
+    """The curl lines of the README, each with the status line and the members that it shows below."""
+    found: list[tuple[str, str, list[str]]] = []
+    for block in blocks_of(PROJECT / "README.md"):
+        for part in block.text.split("$ ")[1:]:
+            command, _, answer = part.partition("\n")
+            if command.startswith("curl "):
+                members = re.findall(r'"\w+":"[^"]*"', answer)
+                found.append((command, answer.splitlines()[0], [one for one in members if SHOWN_ID not in one]))
+    return found
+
+
+def test_the_curl_lines_of_the_readme(cli: Cli) -> None:
+    """`durio init demo && cd demo && durio serve`, then curl gives what the README says."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl here")
+    assert cli.plainly("init", "demo").code == Exit.OK
+    made = answer = ""
+    with started("serve", "--port", "0", cwd=Path.cwd() / "demo", hears="is served at") as (child, line):
+        (port,) = re.findall(r"http://127.0.0.1:(\d+)", line)
+        assert len(curl_lines()) == 5
+        for command, status, members in curl_lines():
+            asked = command.replace(":7071", f":{port}").replace(SHOWN_ID, made)
+            ask = [curl, "-sS", *shlex.split(asked)[1:]]
+            for _ in range(100):  # what is Completed in the end takes three seconds
+                answer = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+                if all(member in answer for member in members):
+                    break
+                threading.Event().wait(0.1)
+            assert answer.startswith(status)
+            assert [member for member in members if member not in answer] == [], answer
+            made = made or json.loads(answer.splitlines()[-1])["id"]
+        assert ended(child, signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "example.org"])

@@ -92,6 +92,7 @@ def _json(found: Findings) -> dict[str, Any]:
         if found.unregistered is None
         else [
             {
+                "kind": one.kind,
                 "name": one.name,
                 "version": one.version,
                 "count": one.count,
@@ -116,9 +117,9 @@ def _show(out: Out, found: Findings, waiting: bool) -> None:
             rows.add_row(one.instance_id, _code(one.name, one.version), local(one.since), waits, clean(one.why))
         out.show("", rows)
     if found.unregistered:
-        rows = table("no code for", "instances", "for example", right=("instances",), wide=("for example",))
+        rows = table("no code for", "", "waiting", "for example", right=("waiting",), wide=("for example",))
         for group in found.unregistered:
-            rows.add_row(_code(group.name, group.version), f"{group.count:,}", ", ".join(group.examples))
+            rows.add_row(_code(group.name, group.version), group.kind, f"{group.count:,}", ", ".join(group.examples))
         out.show("", rows)
     elif found.unregistered is None:
         out.note("with --app it is also checked whether the code of all instances is there")

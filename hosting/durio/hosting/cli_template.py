@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 APP: Final = '''\
-"""The program: an entity, an activity, and two orchestrations."""
+"""The program: an entity, an activity, and three orchestrations."""
+
+from datetime import timedelta
 
 import attrs
 from durio.entities import EntityId
@@ -43,11 +45,19 @@ async def hello(ctx: OrchestrationContext, cities: list[str]) -> list[str]:
     return greetings
 
 
+@app.orchestration(name="DoWork")
+async def do_work(ctx: OrchestrationContext) -> str:
+    """Takes three seconds: long enough to see it Running."""
+    await ctx.create_timer(timedelta(seconds=3))
+    return await ctx.call_activity(say_hello, "World")
+
+
 @app.orchestration
 async def approval(ctx: OrchestrationContext, what: str) -> str:
     """Waits for a decision of people, for days if it must be."""
-    ctx.set_custom_status("waiting for the event 'decision'")
-    return f"{what}: {await ctx.wait_for_external_event('decision')}"
+    ctx.set_custom_status("waiting for ApprovalEvent")
+    approved = await ctx.wait_for_external_event("ApprovalEvent")
+    return f"{what}: {'approved' if approved else 'refused'}"
 '''
 
 TEST: Final = '''\
@@ -84,8 +94,8 @@ def test_hello_greets_and_counts(tmp_path: Path) -> None:
 def test_approval_waits_for_a_decision(tmp_path: Path) -> None:
     async def scene(client: Client) -> None:
         started = await client.start_new(approval, client_input="a trip")
-        await client.raise_event(started, "decision", "yes")
-        assert (await client.wait_for_completion(started)).output == "a trip: yes"
+        await client.raise_event(started, "ApprovalEvent", True)
+        assert (await client.wait_for_completion(started)).output == "a trip: approved"
 
     play(tmp_path / "hub", scene)
 '''
@@ -127,11 +137,17 @@ In another terminal, in this folder:
 ```sh
 durio start hello --input '["Tokyo", "Seattle"]' --wait
 durio start approval --input '"a trip"' --id trip-1
-durio raise-event trip-1 decision --input '"yes"'
+durio raise-event trip-1 ApprovalEvent --input true
 durio history trip-1 --output
 durio call Counter@greeted get
 durio list
 durio top
+```
+
+`durio serve` instead of `durio run` serves the HTTP API of Azure Durable Functions, too:
+
+```sh
+curl -X POST http://localhost:7071/api/orchestrators/DoWork -H "Content-Length: 0" -i
 ```
 
 `python -m pytest` runs the tests. `durio --help` shows what else there is.
