@@ -115,6 +115,7 @@ def test_upgrade_keeps_a_copy(cli: Cli) -> None:
     shutil.copytree(OLD, cli.hub)
     refused = cli("list")
     assert (refused.code, "upgrade" in refused.err) == (Exit.HUB, True)
+    assert "durio upgrade makes a copy" in refused.err
     told = cli.ok("upgrade", "--json").json
     assert told == {"upgraded": True, "backup": f"{cli.hub}.format-1"}
     assert cli("list").code == Exit.OK

@@ -212,6 +212,23 @@ def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_terminal_without_utf_8_gets_what_it_can_show(cli: Cli) -> None:
+    """Whatever the encoding: JSON stays JSON, tables are plain, nothing is refused."""
+    with Owner(cli.hub):
+        cli.ok("start", "waits", "--id", "ä日", "--input", '"ß"')
+        for arguments in (["status", "ä日", "--json"], ["list"], ["history", "ä日", "--output"]):
+            shown = subprocess.run(
+                [*DURIO, *arguments, "--hub", str(cli.hub)],
+                env=environment(PYTHONIOENCODING="ascii"),
+                capture_output=True,
+                check=True,
+                timeout=S_MAX,
+            ).stdout
+            assert shown.isascii()
+            if "--json" in arguments:
+                assert (json.loads(shown)["instanceId"], json.loads(shown)["input"]) == ("ä日", "ß")
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the libraries of the command line it says what to install, in one line."""
     monkeypatch.setitem(sys.modules, "cyclopts", None)

@@ -25,7 +25,7 @@ from durio.hosting import (
     cli_running,
     cli_top,
 )
-from durio.hosting.cli_errors import Exit, UsageError, exit_code_of, single_error
+from durio.hosting.cli_errors import Exit, UsageError, exit_code_of, single_error, told
 from durio.hosting.cli_output import clean
 from durio.hosting.cli_settings import Common
 
@@ -89,7 +89,7 @@ def _adder(app: App, group: Group) -> Any:
             command.group = (group,)
             app.command(command)
         else:
-            app.command(command, name=name, group=group)
+            app.command(command, name=name, group=group, help_epilogue="")
 
     return add
 
@@ -107,14 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done = trio.run(_awaited, done)
         sys.stdout.flush()
         return int(done) if isinstance(done, int) else Exit.OK
-    except BrokenPipeError:
-        _quiet_stdout()
-        return Exit.OK
     except CycloptsError as error:
         dash = " An id that begins with a dash comes behind --." if isinstance(error, UnknownOptionError) else ""
         return _refused(UsageError(f"{error} See --help.{dash}"))
     except BaseException as error:
         found = single_error(error)
+        if isinstance(found, BrokenPipeError):
+            return _left_alone()
         code = exit_code_of(found)
         if code is None or show_traceback:
             traceback.print_exception(error)
@@ -128,10 +127,11 @@ async def _awaited(command: Any) -> Any:
 
 def _refused(error: BaseException, code: Exit = Exit.USAGE) -> Exit:
     if not isinstance(error, KeyboardInterrupt):
-        sys.stderr.write(f"durio: {clean(' '.join(str(error).split()))}\n")
+        sys.stderr.write(f"durio: {clean(' '.join(told(error).split()))}\n")
     return code
 
 
-def _quiet_stdout() -> None:
-    """Nobody reads any more: what Python still wants to write at its end goes nowhere."""
+def _left_alone() -> Exit:
+    """Nobody reads any more, which is no error: what Python still wants to write at its end goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK

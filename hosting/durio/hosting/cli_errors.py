@@ -55,6 +55,23 @@ OWNER_MISSING = (NoOwner, OwnerSilent, HubInUse, InboxHeld)
 HUB_UNUSABLE = (NotAHub, FormatMismatch, NetworkFileSystem, HubDamaged, HubBroken, CorruptRecord, NoSpace, StorageError)
 
 
+def told(error: BaseException) -> str:
+    """What an error says, in the words of the command line where they differ."""
+    if isinstance(error, FormatMismatch) and error.found < error.expected:
+        return (
+            f"the hub {error.path!r} has disk format {error.found}, this durio reads format {error.expected}: "
+            "durio upgrade makes a copy and brings it up to date"
+        )
+    if isinstance(error, HubDamaged):
+        return (
+            f"the hub {error.path!r} is damaged ({error.finding}; {error.others} more findings): nothing was changed; "
+            "check the disk and restore a backup; durio doctor names everything"
+        )
+    if isinstance(error, NoOwner | OwnerSilent):
+        return str(error).partition(": ask again")[0]
+    return str(error) or type(error).__name__
+
+
 def single_error(error: BaseException) -> BaseException:
     """The one error in groups of one, or the interrupt in a group of any."""
     while isinstance(error, BaseExceptionGroup):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -78,11 +80,15 @@ class Out:
         if not self.notes.is_terminal:
             yield
             return
-        with self.notes.status(Text(what)):
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=self.notes, transient=True) as progress:
+            progress.add_task(what, total=None)
             yield
 
 
 def _console(file: Any, *, stderr: bool = False) -> Console:
+    if isinstance(file, io.TextIOWrapper):
+        file.reconfigure(errors="backslashreplace")  # what the encoding of the terminal does not have
     wide = None if file.isatty() or os.environ.get("COLUMNS", "").isdigit() else PLAIN_WIDTH
     return Console(file=file, stderr=stderr, width=wide, highlight=False, markup=False, emoji=False)
 
@@ -145,7 +151,8 @@ def value_text(value: object, chars_max: int = VALUE_CHARS_MAX) -> Text:
 
 def written(value: object, indent: int | None = None) -> str:
     """A value as JSON, without what could steer a terminal."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=plain)
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    text = json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent, default=plain)
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
