@@ -283,6 +283,41 @@ async def test_bad_requests(
         assert words in (found.json["ExceptionMessage"] if words else found.text)
 
 
+async def test_who_gets_400_has_started_nothing(autojump_clock: object) -> None:
+    """Wrong parameters of waiting are told before anything is started."""
+    async with web(app) as api:
+        for target in (
+            f"{BASE}/orchestrators/Echo/x?timeout=1&pollingInterval=2",
+            f"{BASE}/orchestrators/Echo/x?timeout=soon",
+            f"{BASE}/orchestrators/Echo/x?returnInternalServerErrorOnFailure=perhaps",
+            "/api/orchestrators/Echo/x/wait?timeout=1&retryInterval=2",
+        ):
+            assert (await api.post(target)).status == 400, target
+        assert (await api.get(f"{BASE}/instances/x")).status == 404
+        assert (await api.post(f"{BASE}/orchestrators/Echo/x", 1)).status == 202
+        await api.client.wait_for_completion("x")
+        assert (await api.post(f"{BASE}/instances/x/restart?timeout=soon")).status == 400
+        again = await api.post(f"{BASE}/instances/x/restart?timeout=9&pollingInterval=1")
+        assert (again.status, again.json) == (200, 1)
+        assert len((await api.get(f"{BASE}/instances")).json) == 2
+
+
+async def test_a_location_is_where_others_can_ask(autojump_clock: object) -> None:
+    """Behind a proxy, and with an id that has slashes, `Location` of a status is a URL that works."""
+    async with web(app, base_url="https://front.example/durio") as api:
+        await api.post(f"{BASE}/orchestrators/Approval/a%2Fb")
+        found = await api.get(f"{BASE}/instances/a%2Fb?showInput=true")
+        assert found.headers["location"] == f"https://front.example/durio{BASE}/instances/a%2Fb?showInput=true"
+
+
+async def test_an_event_without_data(autojump_clock: object) -> None:
+    """No body and no content type is an event that says nothing: `curl -X POST`, and the JavaScript client."""
+    async with web(app) as api:
+        await api.post(f"{BASE}/orchestrators/Approval/x")
+        assert (await api.post(f"{BASE}/instances/x/raiseEvent/ApprovalEvent")).status == 202
+        assert (await ended(api, "x")).json["output"] is None
+
+
 async def test_ids_of_every_kind(autojump_clock: object) -> None:
     """Percent-encoded slashes, questions marks and other letters are parts of an id."""
     async with web(app) as api:

@@ -24,6 +24,9 @@ class Counter:
     def set(self, value: Any) -> None:
         self.value = value
 
+    def reset(self) -> None:
+        self.value = 0
+
 
 @app.activity
 def say_hello(city: str) -> str:
@@ -60,3 +63,13 @@ async def approval(ctx: OrchestrationContext, value: Any = None) -> Any:
 async def fails(ctx: OrchestrationContext) -> None:
     await ctx.create_timer(timedelta(microseconds=1))
     await ctx.call_activity(breaks, "input")
+
+
+@app.orchestration(name="Versioned", version="1.0 a")
+async def versioned_1(ctx: OrchestrationContext) -> str:
+    return "one"
+
+
+@app.orchestration(name="Versioned", version="2")
+async def versioned_2(ctx: OrchestrationContext) -> str:
+    return "two"

@@ -172,6 +172,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "http_client",
         "call",
         "table",
+        "waiting",
         "starters",
         "instance_routes",
         "entity_routes",

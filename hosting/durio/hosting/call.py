@@ -119,12 +119,12 @@ class Call:
     async def json_body(self, *, text_type: bool = False, strict: bool = False) -> Any:
         """The body as a value; `NO_BODY` if there is none. Raises `BadRequest`.
 
-        `text_type`: whether the receiver declares text. `strict`: nothing but JSON is taken.
+        `text_type`: whether the receiver declares text. `strict`: nothing but JSON is taken, or nothing at all.
         """
         kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if strict and kind != "application/json":
-            raise BadRequest("Only application/json request content is supported")
         data = await self.body()
+        if strict and kind != "application/json" and (kind or data):
+            raise BadRequest("Only application/json request content is supported")
         if not data:
             return NO_BODY
         if kind == "text/plain" and not strict:

@@ -37,6 +37,10 @@ class DurableOrchestrationClient(Client):
         """
         return self._links.of(str(instance_id), request)
 
+    def url_of(self, request: Request) -> str:
+        """The URL of a request, as others see it: for a `Location` that says to ask again."""
+        return self._links.here(request)
+
     def create_http_management_payload(self, instance_id: str | Started) -> dict[str, str]:
         """The links without a request, e.g. in an activity, for others to use later. Needs a `base_url`."""
         return self.get_client_response_links(None, instance_id)

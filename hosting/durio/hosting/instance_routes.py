@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+import durio.hosting.waiting as waiting
 from durio.hosting.call import NO_BODY, Call
 from durio.hosting.problems import BadRequest
 from durio.hosting.table import Param, Route
 from durio.hosting.wire import status_object
-from durio.orchestration import InstanceFinished, InstanceNotFinished, InstanceNotFound, OrchestrationRuntimeStatus
+from durio.orchestration import InstanceNotFinished, InstanceNotFound, OrchestrationRuntimeStatus
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 10_000
@@ -31,7 +32,7 @@ async def status(call: Call) -> Response:
         return Response(status_code=404)
     told = status_object(found, call.client.plain, show_input=show_input)
     if not found.is_finished:
-        return JSONResponse(told, 202, {"Location": str(call.request.url), "Retry-After": RETRY_AFTER_S})
+        return JSONResponse(told, 202, {"Location": call.client.url_of(call.request), "Retry-After": RETRY_AFTER_S})
     failed = found.runtime_status == OrchestrationRuntimeStatus.Failed
     return JSONResponse(told, 500 if failed and call.flag("returnInternalServerErrorOnFailure") else 200)
 
@@ -85,11 +86,12 @@ async def resume(call: Call) -> Response:
 
 async def restart(call: Call) -> Response:
     """Start an orchestration again with what it was started with."""
+    timeout_s = waiting.time_if_asked(call)
     try:
         started = await call.client.restart(call.path["id"], call.flag("restartWithNewInstanceId", True))
     except InstanceNotFound:
         raise BadRequest("InstanceId does not match a valid orchestration instance.") from None
-    return call.client.create_check_status_response(call.request, started)
+    return await waiting.answer(call, started, timeout_s)
 
 
 async def purge(call: Call) -> Response:
@@ -117,11 +119,6 @@ async def purge_by(call: Call) -> Response:
 async def make_primary(call: Call) -> Response:
     """Nothing: there is one owner. For tools that ask."""
     return Response(status_code=200)
-
-
-def gone(error: InstanceFinished) -> Response:
-    """The answer about an instance that has ended."""
-    return PlainTextResponse(str(error), 410)
 
 
 def _filter(call: Call) -> dict[str, Any]:
@@ -199,8 +196,18 @@ ROUTES: Final = (
         "instances/{id}/restart",
         restart,
         "Start an orchestration again with the input it had.",
-        {202: "Started: its links.", 409: "It still runs, and the same id was asked for."},
-        (Param("restartWithNewInstanceId", "boolean", "Whether it gets a fresh id (the default)."),),
+        {
+            202: "Started: its links.",
+            200: f"With `timeout` and `pollingInterval`: {waiting.ENDED}",
+            409: "It still runs, and the same id was asked for.",
+            500: waiting.FAILED,
+        },
+        (
+            Param("restartWithNewInstanceId", "boolean", "Whether it gets a fresh id (the default)."),
+            waiting.TIMEOUT,
+            waiting.POLLING,
+            waiting.ON_FAILURE,
+        ),
     ),
     Route(
         "DELETE",

@@ -40,6 +40,14 @@ class Links:
             host = request.headers.get("x-forwarded-host", host).split(",")[0].strip()
         return f"{scheme}://{host}{request.scope.get('app_root_path', request.scope.get('root_path', ''))}"
 
+    def here(self, request: Request) -> str:
+        """The URL of a request, as others see it."""
+        root: str = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+        raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+        path = raw.decode("latin-1").partition("?")[0].removeprefix(root)
+        query: bytes = request.scope["query_string"]
+        return f"{self.origin(request)}{path}" + (f"?{query.decode('latin-1')}" if query else "")
+
     def of(self, instance_id: str, request: Request | None = None) -> dict[str, str]:
         """All links of an instance: the management payload of Azure Durable Functions."""
         instance = f"{self.origin(request)}{WEBHOOKS}/instances/{quote(instance_id, safe='')}"
@@ -70,7 +78,8 @@ class Links:
             "managementUrls": dict(managed),
             "rpcBaseUrl": f"{origin}/durabletask/",
             "baseUrl": f"{origin}{WEBHOOKS}",
-            "requiredQueryStringParameters": urlencode({"code": self.code}) if self.code else "",
+            # The JavaScript client takes an empty text for a host that is too old.
+            "requiredQueryStringParameters": urlencode({"code": self.code}) if self.code else self._query(),
         }
 
     def _query(self) -> str:

@@ -57,7 +57,7 @@ async def serve(
     if not all(isinstance(key, str) and key for key in keys):
         raise ValueError("a key must be text that is not empty")
     hosts = sorted(LOOPBACK | {host}) if is_loopback(host) else None
-    stopping = stop or trio.Event()
+    stopping = trio.Event() if stop is None else stop
     async with open_hub(hub, app, **hub_options) as client:
         api = http_api(
             client,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+import durio.hosting.waiting as waiting
 from durio.hosting.call import NO_BODY, Call
 from durio.hosting.problems import BadRequest
 from durio.hosting.table import Param, Route
-from durio.hosting.wire import status_object
-from durio.orchestration import InstanceAlreadyExists, OrchestrationRuntimeStatus, Started
-
-WAIT_S: Final = 10.0
-INTERVAL_S: Final = 1.0
+from durio.orchestration import InstanceAlreadyExists, Started
 
 VERSION: Final = Param("version", "string", "The version of the orchestration; the newest, if there is none.")
 INPUT: Final = "The input: JSON, plain text with content type text/plain, or nothing."
@@ -22,11 +19,8 @@ STARTED: Final = "Started: the links of the instance, `Location` of its status, 
 
 async def start(call: Call) -> Response:
     """Start an orchestration; with `timeout` and `pollingInterval` wait for its end."""
-    started = await _start(call)
-    timeout_s, interval_s = call.span_s("timeout"), call.span_s("pollingInterval")
-    if timeout_s is None or interval_s is None:
-        return call.client.create_check_status_response(call.request, started)
-    return await _wait(call, started, timeout_s, interval_s)
+    timeout_s = waiting.time_if_asked(call)
+    return await waiting.answer(call, await _start(call), timeout_s)
 
 
 async def start_single(call: Call) -> Response:
@@ -43,15 +37,12 @@ async def start_single(call: Call) -> Response:
 
 async def start_and_wait(call: Call) -> Response:
     """Start an orchestration and wait for its end."""
-    timeout_s, interval_s = call.span_s("timeout"), call.span_s("retryInterval")
-    timeout_s = WAIT_S if timeout_s is None else timeout_s
-    interval_s = min(INTERVAL_S, timeout_s) if interval_s is None else interval_s
-    _check_interval(timeout_s, interval_s)
+    timeout_s = waiting.time_or_default(call)
     try:
         started = await _start(call)
     except InstanceAlreadyExists as error:
         return PlainTextResponse(f"An instance with ID '{error.instance_id}' already exists.", 409)
-    return await _wait(call, started, timeout_s, interval_s)
+    return await waiting.answer(call, started, timeout_s)
 
 
 async def _start(call: Call, **options: Any) -> Started:
@@ -64,39 +55,10 @@ async def _start(call: Call, **options: Any) -> Started:
     )
 
 
-async def _wait(call: Call, started: Started, timeout_s: float, interval_s: float) -> Response:
-    _check_interval(timeout_s, interval_s)
-    status = await call.client.ended_within(started, timeout_s)
-    if status is None:
-        return call.client.create_check_status_response(call.request, started)
-    if status.runtime_status == OrchestrationRuntimeStatus.Completed:
-        return JSONResponse(call.client.plain(status.output))
-    failed = status.runtime_status == OrchestrationRuntimeStatus.Failed
-    code = 500 if failed and call.flag("returnInternalServerErrorOnFailure") else 200
-    return JSONResponse(status_object(status, call.client.plain), code)
-
-
-def _check_interval(timeout_s: float, interval_s: float) -> None:
-    if interval_s > timeout_s:
-        raise BadRequest(
-            f"the interval between two looks ({interval_s:g} s) is longer than the time-out ({timeout_s:g} s)"
-        )
-
-
-_TIMEOUT: Final = Param("timeout", "number", "How long to wait for the end, in seconds; fractions are allowed.")
-_POLLING: Final = Param(
-    "pollingInterval", "number", "Seconds between two looks; at most `timeout`. The end is told at once."
-)
-_RETRY: Final = Param(
-    "retryInterval", "number", "Seconds between two looks; at most `timeout`. The end is told at once."
-)
-_ON_FAILURE: Final = Param("returnInternalServerErrorOnFailure", "boolean", "Whether Failed is answered with 500.")
 _IF_RUNNING: Final = Param(
     "ifRunning", "string", "`raise` (409 for an instance that runs; the default) or `return` (200, with its links)."
 )
-_ENDED: Final = "It has ended: its output; if it did not complete, its status."
 _CONFLICT: Final = "An instance with this id runs."
-_FAILED: Final = "It has failed (only with `returnInternalServerErrorOnFailure`): its status."
 
 MANAGED: Final = tuple(
     Route(
@@ -104,8 +66,13 @@ MANAGED: Final = tuple(
         path,
         start,
         "Start an orchestration.",
-        {202: STARTED, 200: f"With `timeout` and `pollingInterval`: {_ENDED}", 409: _CONFLICT, 500: _FAILED},
-        (VERSION, _TIMEOUT, _POLLING, _ON_FAILURE),
+        {
+            202: STARTED,
+            200: f"With `timeout` and `pollingInterval`: {waiting.ENDED}",
+            409: _CONFLICT,
+            500: waiting.FAILED,
+        },
+        (VERSION, waiting.TIMEOUT, waiting.POLLING, waiting.ON_FAILURE),
         INPUT,
     )
     for path in ("orchestrators/{name}", "orchestrators/{name}/{id}")
@@ -119,8 +86,8 @@ OUTSIDE: Final = (
             path,
             start_and_wait,
             "Start an orchestration and wait for its end (10 seconds, if no time is given).",
-            {200: _ENDED, 202: STARTED, 409: _CONFLICT, 500: _FAILED},
-            (VERSION, _TIMEOUT, _RETRY, _ON_FAILURE),
+            {200: waiting.ENDED, 202: STARTED, 409: _CONFLICT, 500: waiting.FAILED},
+            (VERSION, waiting.TIMEOUT, waiting.RETRY, waiting.ON_FAILURE),
             INPUT,
         )
         for path in ("orchestrators/{name}/wait", "orchestrators/{name}/{id}/wait")
