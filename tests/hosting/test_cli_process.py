@@ -8,12 +8,13 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ main()
 """
 DURIO = (sys.executable, "-c", PROGRAM)
 S_MAX = 30
+ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
 SHOWN_ID = "b79baf67f717453ca9e86c5da21e03ec"
 
 
@@ -178,6 +180,44 @@ def test_serve_wants_a_key_where_others_can_reach_it(host: str, cli: Cli) -> Non
     """Anything but a loopback address needs a key."""
     refused = cli("serve", "--host", host)
     assert (refused.code, "--key" in refused.err) == (Exit.USAGE, True)
+
+
+def test_serve_names_a_port_that_cannot_be_had(cli: Cli) -> None:
+    """A port that is taken, or none at all: one line with the options."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [*DURIO, "serve", APP, "--hub", str(cli.hub), "--port", str(port)]
+        refused = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=S_MAX)
+    assert refused.returncode == Exit.NO
+    assert refused.stderr == f"durio: --host 127.0.0.1 --port {port}: Address already in use\n"
+    assert cli("serve", "--port", "70000").code == Exit.USAGE
+
+
+def test_top_lives_on_a_terminal(cli: Cli) -> None:
+    """It shows the hub in the terminal until Ctrl-C, and gives the terminal back as it was."""
+    with Owner(cli.hub):
+        cli.ok("start", "waits", "--id", "w")
+        ours, theirs = os.openpty()
+        child = subprocess.Popen(
+            [*DURIO, "top", "--every", "100ms", "--hub", str(cli.hub)],
+            env=environment(TERM="xterm", COLUMNS="80", LINES="24"),
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+        )
+        os.close(theirs)
+        with child:
+            shown = b""
+            while b"in a second" not in shown:
+                shown += os.read(ours, 4096)
+            assert b"durio top" in shown
+            child.send_signal(signal.SIGINT)
+            with suppress(OSError):  # the other end is closed
+                while more := os.read(ours, 4096):
+                    shown += more
+            _, said = child.communicate(timeout=S_MAX)
+        os.close(ours)
+    assert (child.returncode, said) == (Exit.INTERRUPTED, b"")
+    assert shown.rindex(ALTERNATE_OFF) > shown.rindex(ALTERNATE_ON)
 
 
 def test_keep_names_an_end_and_a_duration(cli: Cli) -> None:

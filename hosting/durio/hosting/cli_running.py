@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import attrs
 import trio
 from cyclopts import Parameter
 
 from durio.hosting.access import is_loopback
-from durio.hosting.cli_errors import UsageError
+from durio.hosting.cli_errors import CliError, UsageError, single_error
 from durio.hosting.cli_output import Out
 from durio.hosting.cli_program import load_app
 from durio.hosting.cli_settings import Common, settings_of
@@ -25,7 +27,9 @@ from durio.hosting.serving import serve as serve_hub
 from durio.orchestration import Retention, open_hub
 from durio.orchestration.index import ENDED
 
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+PORT_MAX: Final = 65535
+NO_PORT: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 Program = Annotated[str | None, Parameter(metavar="MODULE:APP", help="The program; as --app.")]
@@ -104,25 +108,32 @@ async def serve(
     keys = key or tuple(os.environ.get("DURIO_KEY", "").split())
     if not is_loopback(host) and not keys:
         raise UsageError(f"--host {host} can be reached by others: say --key KEY, or set DURIO_KEY")
+    if not 0 <= port <= PORT_MAX:
+        raise UsageError(f"--port {port}: ports are 0 to {PORT_MAX}")
     start_logging(log)
-    async with trio.open_nursery() as nursery:
-        urls = await nursery.start(
-            partial(
-                serve_hub,
-                app,
-                hub,
-                host=host,
-                port=port,
-                keys=keys,
-                base_url=base_url,
-                trust_forwarded=trust_forwarded,
-                cors_origins=cors_origin,
-                standby=standby,
-                on_nondeterminism=on_nondeterminism,
-                retention=retention,
-            )
-        )
-        out.note(f"the hub {hub} is served at {', '.join(urls)} by process {os.getpid()}; Ctrl-C ends")
+    served = partial(
+        serve_hub,
+        app,
+        hub,
+        host=host,
+        port=port,
+        keys=keys,
+        base_url=base_url,
+        trust_forwarded=trust_forwarded,
+        cors_origins=cors_origin,
+        standby=standby,
+        on_nondeterminism=on_nondeterminism,
+        retention=retention,
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            urls = await nursery.start(served)
+            out.note(f"the hub {hub} is served at {', '.join(urls)} by process {os.getpid()}; Ctrl-C ends")
+    except BaseExceptionGroup as group:
+        found = single_error(group)
+        if isinstance(found, OSError) and (found.errno in NO_PORT or isinstance(found, socket.gaierror)):
+            raise CliError(f"--host {host} --port {port}: {found.strerror}") from found
+        raise
 
 
 def retention_of(texts: Iterable[str]) -> Retention | None:
