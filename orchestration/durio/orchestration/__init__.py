@@ -20,6 +20,7 @@ from durio.orchestration.errors import (
     Cancelled,
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFailed,
     InstanceNotFinished,
     InstanceNotFound,
     LockCycle,
@@ -44,6 +45,7 @@ from durio.orchestration.records import OrchestrationRuntimeStatus
 from durio.orchestration.replay import ReplayResult, replay_histories
 from durio.orchestration.retention import Retention
 from durio.orchestration.retries import RetryOptions
+from durio.orchestration.rewind_plan import RewindPlan
 from durio.orchestration.sections import CriticalSection
 from durio.orchestration.status import DurableOrchestrationStatus
 from durio.orchestration.tasks import Task, TimerTask
@@ -69,6 +71,7 @@ __all__ = [
     "InstanceAlreadyExists",
     "InstanceFilter",
     "InstanceFinished",
+    "InstanceNotFailed",
     "InstanceNotFinished",
     "InstanceNotFound",
     "LockCycle",
@@ -86,6 +89,7 @@ __all__ = [
     "ReplaySafeLogger",
     "Retention",
     "RetryOptions",
+    "RewindPlan",
     "Started",
     "StatusPage",
     "StuckInstance",

@@ -31,11 +31,12 @@ from durio.orchestration.history import (
     EventRaised,
     LockGranted,
     LockRefused,
+    Rewound,
     TimerFired,
 )
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import awaits
-from durio.orchestration.messages import ActivityDone, Cancel, ChildDone, RaiseEvent, Terminate, TimerDue
+from durio.orchestration.messages import ActivityDone, Cancel, ChildDone, GoOn, RaiseEvent, Rewind, Terminate, TimerDue
 from durio.orchestration.registry import Orchestration
 
 CREATED: Final = Answer(value=b"true")
@@ -105,14 +106,18 @@ def entry_of(instance: Instance, message: Message, key: bytes, closed: set[int])
     the actions that earlier messages of the same turn confirm.
     """
     if isinstance(message, RaiseEvent):
-        return EventRaised(message.name, message.input, *entity_keys.mail_arrival(key))
+        return EventRaised(message.name, message.input, *(message.place or entity_keys.mail_arrival(key)))
     if isinstance(message, Cancel):
         return CancelRequested(message.reason) if is_for(instance, message) else None
+    if isinstance(message, GoOn):
+        head = instance.head
+        if head is None or head.execution != message.execution:
+            return None
+        return Rewound(message.number, message.reason, message.again, message.timers)
     if not isinstance(message, ActivityDone | JobCrashed | TimerDue | ChildDone | Answered | LockAnswered):
         return None
-    head = instance.head
     action = message.action
-    if head is None or message.execution != head.execution or action not in instance.open or action in closed:
+    if action in closed or not instance.awaits(action, message.execution):
         return None
     if isinstance(message, LockAnswered) and not _is_last(instance, message):
         return None  # the code hears of its lock when it has all of it
@@ -139,7 +144,7 @@ def _is_last(instance: Instance, message: LockAnswered) -> bool:
     return message.failure is not None or section.granted + 1 == len(section.entities)
 
 
-def is_for(instance: Instance, message: Terminate | Cancel) -> bool:
+def is_for(instance: Instance, message: Terminate | Cancel | Rewind) -> bool:
     """Whether it is for the life that goes on: one that comes from a parent is for that parent's child alone."""
     if not message.parent:
         return True

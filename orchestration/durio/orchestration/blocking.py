@@ -183,6 +183,7 @@ class SyncClient:
     raise_event = _blocking(Client.raise_event)
     terminate = _blocking(Client.terminate)
     cancel = _blocking(Client.cancel)
+    rewind = _blocking(Client.rewind)
     suspend = _blocking(Client.suspend)
     resume = _blocking(Client.resume)
     restart = _blocking(Client.restart)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from durio.entities import InvalidAddress, check_instance_id, checked_tags, storable
-from durio.orchestration.engine import Engine, encode_input, section_of
+from durio.orchestration.engine import Engine, encode_input, generation_of, section_of
 from durio.orchestration.history import ActivityScheduled, ChildStarted, TimerSet
 from durio.orchestration.limits import DUE_US_MAX, TIMEOUT_S_MAX
 from durio.orchestration.registry import Activity, Orchestration
@@ -57,7 +57,7 @@ class ActivityCall:
         engine = self.engine
         action = engine.recorder.next_id()
         if not self.key and engine.started is not None:
-            self.key = f"{engine.instance_id}:{engine.started.execution}:{action}"
+            self.key = f"{engine.instance_id}:{generation_of(engine)}:{action}"
 
         def fill() -> ActivityScheduled:
             found = engine.registry.activity(self.which)
@@ -112,7 +112,7 @@ class ChildCall:
         action = engine.recorder.next_id()
         child = self.instance_id
         if child is None and engine.started is not None:
-            child = f"{engine.root()}:{engine.started.execution}:{action}"
+            child = f"{engine.root()}:{generation_of(engine)}:{action}"
         child = storable(str(child))
 
         def fill() -> ChildStarted:

@@ -25,6 +25,7 @@ from durio.orchestration.records import (
     FINAL,
     HEAD,
     HISTORY,
+    LATE,
     ORIGIN,
     SECTION,
     Child,
@@ -33,6 +34,7 @@ from durio.orchestration.records import (
     Origin,
     Outcome,
     Section,
+    behind,
 )
 from durio.storage import from_text
 from durio.storage.checker import Found, main, shown
@@ -83,6 +85,7 @@ class HubChecks:
             SECTION: msgspec.msgpack.Decoder(Section).decode,
             CHILD: msgspec.msgpack.Decoder(Child).decode,
             HISTORY: msgspec.msgpack.Decoder(Chunk).decode,
+            LATE: message_decoder().decode,
         }
         self._entity_rows: dict[bytes, Callable[[bytes], Any]] = {
             STATE: msgspec.msgpack.Decoder(EntityRow).decode,
@@ -162,8 +165,9 @@ class HubChecks:
         if instance.head is None or generation != instance.head.generation:
             self._left_over.append(key)
             return
-        if chunk != instance.chunks:
-            yield f"row {instance.chunks} of the history should be here, this is row {chunk}"
+        expected = behind(instance.head, instance.chunks)
+        if chunk != expected:
+            yield f"row {expected} of the history should be here, this is row {chunk}"
         instance.chunks = chunk + 1
 
     def _finish_instance(self) -> None:
@@ -172,18 +176,18 @@ class HubChecks:
         head, rows = instance.head, instance.rows
         if not instance.address:
             return
-        if head is not None or rows != {HISTORY}:  # of what was purged, history may still be there
+        if head is not None or not rows <= {HISTORY, LATE}:  # of what was purged, history may still be there
             self._index.instance(instance.address, head, instance.origin)
         where = f"instance {instance.address!r}"
         if head is None:
-            if rows - {HISTORY}:
+            if rows - {HISTORY, LATE}:
                 self._late.append((where, "it has rows, but none that says what it is"))
             return
         if ORIGIN not in rows:
             self._late.append((where, "what it was started with is missing"))
         if head.status not in ALIVE and FINAL not in rows:
             self._late.append((where, f"it is {head.status}, and how it ended is missing"))
-        if instance.chunks != head.chunks:
+        if behind(head, instance.chunks) != head.chunks:
             self._late.append((where, f"its history has {instance.chunks} rows, {head.chunks} were written"))
 
     def _index_row(self, key: bytes, payload: bytes) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from durio.entities import EntityId, check_entity_id, check_instance_id, check_text, from_us, storable, to_us
 from durio.orchestration.calling import CallingContext
-from durio.orchestration.engine import Engine, encode_input, section_of
+from durio.orchestration.engine import Engine, encode_input, generation_of, section_of
 from durio.orchestration.history import EventSent, LockRequested, TimerSet
 from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX, LOCK_ENTITIES_MAX, TASK_DEPTH_MAX
 from durio.orchestration.sections import CriticalSection, LockTask
@@ -201,7 +201,7 @@ class OrchestrationContext(CallingContext):
     def new_guid(self) -> uuid.UUID:
         """The same as a `UUID` object."""
         self._uuids += 1
-        return uuid.uuid5(uuid.NAMESPACE_OID, f"{self.instance_id}\0{self.execution_id}\0{self._uuids}")
+        return uuid.uuid5(uuid.NAMESPACE_OID, f"{self.instance_id}\0{generation_of(self._engine)}\0{self._uuids}")
 
     def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
         """A logger that is silent while the code replays."""

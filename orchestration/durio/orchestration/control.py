@@ -9,9 +9,11 @@ import attrs
 
 from durio.entities import CONTROL_LANE, StartInstance, View, check_instance_id, check_text
 from durio.orchestration.asking import Asking
-from durio.orchestration.errors import InstanceNotFound
-from durio.orchestration.instance import load
-from durio.orchestration.messages import Cancel, Purge, Resume, Suspend, Terminate
+from durio.orchestration.errors import InstanceFinished, InstanceNotFailed, InstanceNotFound
+from durio.orchestration.index import shown_status
+from durio.orchestration.instance import Instance, load, planned
+from durio.orchestration.messages import Cancel, Purge, Resume, Rewind, Suspend, Terminate
+from durio.orchestration.rewind_plan import RewindPlan
 
 
 @attrs.frozen
@@ -61,6 +63,37 @@ class ControlClient(Asking):
         """
         self._check_outside()
         await self._ask(id_of(instance_id), partial(Cancel, reason=check_text(reason, "reason")), request_id)
+
+    async def rewind(
+        self, instance_id: str | Started, reason: str = "", *, dry_run: bool = False, request_id: str | None = None
+    ) -> RewindPlan:
+        """Take a failed instance back to the failures that ended it, and let it go on; gives what was taken back (G27).
+
+        The activities, calls and sub-orchestrations that failed, and what was asked for after them, are done again;
+        results and events that it has got already stay, timers and retries too. If the orchestrator itself was wrong,
+        its whole history is replayed with the code that is there now, and goes on. `dry_run`: only say what would be
+        done. Raises `InstanceNotFound`, `InstanceFinished` if it has not failed, `InstanceNotFailed` if it has not
+        ended.
+        """
+        if dry_run:
+            self._check_reading()
+        else:
+            self._check_outside()
+        address = id_of(instance_id)
+        check_text(reason, "reason")
+        await self._link.checkpoint()
+        instance = load(View(self._link.store), address, self._decoders)
+        plan = RewindPlan(0)
+        if instance.head is not None and instance.head.status == "Failed":
+            for _ in planned(instance, self._decoders):
+                await self._link.checkpoint()
+            assert instance.plan is not None, "just made"
+            plan = instance.plan.in_words(instance.head.rewinds + 1)
+        elif dry_run:
+            raise _not_failed(instance)
+        if not dry_run:
+            await self._ask(address, partial(Rewind, reason=reason), request_id, CONTROL_LANE)
+        return plan
 
     async def suspend(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
         """Hold an instance: events and results wait, in order, until `resume`.
@@ -133,3 +166,10 @@ class ControlClient(Asking):
 def id_of(instance_id: str | Started) -> str:
     """The id of an instance, checked. Raises `InvalidAddress`."""
     return check_instance_id(instance_id.instance_id if isinstance(instance_id, Started) else instance_id)
+
+
+def _not_failed(instance: Instance) -> Exception:
+    if instance.head is None:
+        return InstanceNotFound(instance.address)
+    error = InstanceNotFailed if instance.alive else InstanceFinished
+    return error(instance.address, shown_status(instance.head))

@@ -21,6 +21,8 @@ class End:
     failure: Failure | None = None
     keep: tuple[EventRaised, ...] = ()
     reason: str = ""
+    causes: tuple[int, ...] = ()
+    """The actions whose failures ended it (G27)."""
 
 
 @attrs.frozen

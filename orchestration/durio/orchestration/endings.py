@@ -16,6 +16,7 @@ from durio.orchestration.records import (
     GENERATIONS,
     HEAD,
     HISTORY,
+    LATE,
     ORIGIN,
     Head,
     Origin,
@@ -23,6 +24,7 @@ from durio.orchestration.records import (
     Snapshot,
     child_suffix,
     history_suffix,
+    late_suffix,
 )
 
 
@@ -59,6 +61,8 @@ def change(
         head.custom_status,
         head.needs,
         head.calls,
+        head.rewinds,
+        head.gaps,
     )
 
 
@@ -78,7 +82,7 @@ def finish(
     """
     head, origin = instance.head, instance.origin
     assert head is not None and origin is not None, "a life goes on"
-    events = [*events, Ended(end.status, end.output, end.failure, end.reason)] if keep_history else []
+    events = [*events, Ended(end.status, end.output, end.failure, end.reason, end.causes)] if keep_history else []
     outcome = Outcome(end.output, end.failure, end.reason)
     settlement.put(FINAL, outcome)
     write_turn(instance, change(head, status=end.status, suspended=False), events, settlement)
@@ -172,6 +176,8 @@ def clear(instance: Instance, settlement: Settlement) -> int:
         # Rows of a life that was purged may still have to be deleted: its generations never come again.
         return settlement.arrival() % GENERATIONS
     settlement.cut(HISTORY, history_suffix(head.generation + 1))
+    if head.status == "Failed":
+        settlement.cut(LATE, late_suffix(head.generation + 1))
     settlement.delete(FINAL)
     forget_children(instance, settlement)
     cancel_jobs(instance, settlement)

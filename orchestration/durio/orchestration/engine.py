@@ -21,6 +21,7 @@ class Engine(TaskOwner, Protocol):
     payloads: Payloads
     started: Started | None
     clock_us: int
+    rewinds: int
     is_replaying: bool
     open: dict[int, ActionTask[Any]]
     waiters: int
@@ -42,6 +43,12 @@ class Engine(TaskOwner, Protocol):
 def encode_input(engine: Engine, value: object, what: str) -> bytes | None:
     """An input as bytes; None is no input. Raises `PayloadError`."""
     return None if value is None else engine.payloads.encode(value, what)
+
+
+def generation_of(engine: Engine) -> str:
+    """What tells apart what is named in this execution: its id, and how often it was rewound (G29)."""
+    execution = "" if engine.started is None else engine.started.execution
+    return f"{execution}.{engine.rewinds}" if engine.rewinds else execution
 
 
 def section_of(engine: Engine) -> CriticalSection | None:

@@ -56,6 +56,18 @@ class InstanceNotFinished(DurioError):
         return f"instance '{self.instance_id}' has not ended ({self.runtime_status}); terminate it first, or wait"
 
 
+class InstanceNotFailed(DurioError):
+    """Only an instance that has failed can be rewound; nothing was done. The caller must wait for its end."""
+
+    def __init__(self, instance_id: str, runtime_status: str) -> None:
+        super().__init__(instance_id, runtime_status)
+        self.instance_id = instance_id
+        self.runtime_status = runtime_status
+
+    def __str__(self) -> str:
+        return f"instance '{self.instance_id}' has not failed ({self.runtime_status}); only what has failed can be rewound"
+
+
 class ActionRefused(DurioError):
     """What the orchestrator asked for was refused at the call, and the refusal is in its history. Fix the call."""
 

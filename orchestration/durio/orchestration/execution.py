@@ -34,13 +34,15 @@ from durio.orchestration.history import (
     HistoryEvent,
     LockGranted,
     LockRefused,
+    Rewound,
     Started,
     TimerFired,
     Woke,
     describe,
 )
 from durio.orchestration.limits import ROOT_BYTES_MAX
-from durio.orchestration.recorder import Recorder
+from durio.orchestration.past_step import PastStep
+from durio.orchestration.recorder import Recorder, Segment
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.retries import RetryTask
 from durio.orchestration.sections import CriticalSection, LockTask
@@ -79,6 +81,8 @@ class Execution:
         """Whether it awaits something else than when it was asked last."""
         self.status_set = False
         self.custom_status: bytes | None = None
+        self.rewinds = 0
+        """How often the history up to here was rewound: a part of later ids (G29)."""
         self.again: tuple[bytes | None] | None = None
         self.open: dict[int, ActionTask[Any]] = {}
         self.events = Events()
@@ -88,6 +92,8 @@ class Execution:
         self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name, self)
         self._wait: Wait | First | None = None
+        self._cut_short: PastStep | None = None
+        self._failures: dict[int, tuple[BaseException, set[int]]] = {}
 
     @property
     def wait(self) -> Wait | First | None:
@@ -102,6 +108,11 @@ class Execution:
         self.recorder.new_input()
         handle: Callable[[Execution, Any], None] = _HANDLERS[type(entry)]
         handle(self, entry)
+        self._go_on()
+        if isinstance(entry, Rewound):
+            self._end_cut_short()
+
+    def _go_on(self) -> None:
         while self.end is None and self._wait is not None and self._wait.ready:
             wait, self._wait = self._wait, None
             self.recorder.count()
@@ -110,29 +121,40 @@ class Execution:
                 return
             self._take(self._resume(wait))
 
-    def replay(self, events: Iterable[HistoryEvent | None]) -> Iterator[None]:
+    def replay(self, events: Iterable[HistoryEvent | None], rewinds: int = 0) -> Iterator[None]:
         """Take a recorded history in; gives way after every entry, and at None.
 
-        A difference ends the execution as Failed.
+        A difference ends the execution as Failed. `rewinds`: how often it was rewound; a rewind that history does not
+        tell of yet cut its last step short: that one is kept until the code goes on (G27).
         """
         self.is_replaying = True
-        entry: Entry | None = None
-        expected: deque[HistoryEvent] = deque()
+        step: PastStep | None = None
+        clock_us, read = self.clock_us, 0
         for event in events:
             if event is None:
                 yield
-                continue
-            if isinstance(event, ACTIONS):
-                expected.append(event)
-                continue
-            self._replay_entry(entry, expected, event.status if isinstance(event, Ended) else None)
-            yield
-            entry, expected = None, deque()
-            if isinstance(event, Woke):
-                self.clock_us = event.at_us
+            elif isinstance(event, Woke):
+                clock_us = event.at_us
+            elif isinstance(event, Rewound):
+                read = event.number
+                if step is not None:
+                    step.rewound(read, clock_us)
+            elif isinstance(event, ACTIONS):
+                if step is not None:
+                    step.expect(event)
+            elif isinstance(event, Ended):
+                self._replay_step(step, event.status)
+                step = None
+                yield
             elif type(event) in _HANDLERS:
-                entry = event  # type: ignore[assignment]  # its type is one of the handled entries
-        self._replay_entry(entry, expected)
+                self._replay_step(step)
+                yield
+                step = PastStep(event, clock_us)
+        if rewinds > read:
+            self._cut_short = step
+        else:
+            self._replay_step(step)
+        self.clock_us = max(self.clock_us, clock_us)
         self.is_replaying = False
         self.recorder.expected = None
 
@@ -146,16 +168,48 @@ class Execution:
         """The user's line that waits; where the orchestrator begins, if none does."""
         return self._driver.where() or self.behaviour.line
 
-    def _replay_entry(self, entry: Entry | None, expected: deque[HistoryEvent], ended: str | None = None) -> None:
-        if self.end is not None or entry is None:
+    def _replay_step(self, step: PastStep | None, ended: str | None = None) -> None:
+        if self.end is not None or step is None:
             return
-        self.recorder.expected = expected
-        self.feed(entry)
-        if self.recorder.broken is None and expected:
-            wanted = "nothing more" if self.end is None else f"to end here{self._why()}"
-            self.recorder.differs(describe(expected[0]), wanted, self.line())
-        elif self.recorder.broken is None:
+        self.clock_us = max(self.clock_us, step.clock_us)
+        self.recorder.expected, self.recorder.later = step.first, self._segments(step)
+        self.feed(step.entry)
+        self._check_rest()
+        if self.recorder.broken is None:
             self._replay_end(None if ended == "Terminated" else ended)
+        if self.recorder.broken is not None:
+            self.end = End("Failed", failure=Failure.of(self.recorder.broken))
+
+    def _segments(self, step: PastStep) -> deque[Segment]:
+        return deque(
+            Segment(expected, partial(self._begin_rewound, number, clock_us)) for expected, number, clock_us in step.later
+        )
+
+    def _begin_rewound(self, number: int, clock_us: int, live: bool = False) -> None:
+        self.rewinds, self.clock_us = number, max(self.clock_us, clock_us)
+        self.is_replaying = self.is_replaying and not live
+
+    def _check_rest(self) -> None:
+        left = self.recorder.rest()
+        if self.recorder.broken is None and left is not None:
+            wanted = "nothing more" if self.end is None else f"to end here{self._why()}"
+            self.recorder.differs(describe(left), wanted, self.line())
+
+    def _on_rewound(self, entry: Rewound) -> None:
+        """The step that was cut short goes on: as it went, and from there as the code wants now."""
+        step, self._cut_short = self._cut_short, None
+        now_us = self.clock_us
+        if step is None:
+            self.rewinds = entry.number
+            return
+        self.is_replaying, self.clock_us = True, step.clock_us
+        self.recorder.expected, self.recorder.later = step.first, self._segments(step)
+        self.recorder.later.append(Segment(None, partial(self._begin_rewound, entry.number, now_us, live=True)))
+        _HANDLERS[type(step.entry)](self, step.entry)
+
+    def _end_cut_short(self) -> None:
+        self._check_rest()
+        self.is_replaying, self.recorder.expected = False, None
         if self.recorder.broken is not None:
             self.end = End("Failed", failure=Failure.of(self.recorder.broken))
 
@@ -244,7 +298,7 @@ class Execution:
         if isinstance(step, Raised):
             if isinstance(step.error, Cancelled):
                 return End("Canceled", reason=step.error.reason)
-            return End("Failed", failure=failure_of(step.error))
+            return End("Failed", failure=failure_of(step.error), causes=self._causes_of(step.error))
         if step.value is None:
             return End("Completed")
         try:
@@ -327,6 +381,28 @@ class Execution:
         if offence is not None and self.end is None:
             self._take(Raised(offence))
 
+    def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
+        _, known = self._failures.setdefault(id(error), (error, set()))
+        known.update(actions)
+        for other in others:
+            known.update(self._failures.get(id(other), (other, set()))[1])
+
+    def _causes_of(self, error: BaseException) -> tuple[int, ...]:
+        """The actions whose failures an error carries: itself, or what it was raised from, or while (G27)."""
+        found: set[int] = set()
+        seen, todo = set[int](), [error]
+        while todo:
+            error = todo.pop()
+            seen.add(id(error))
+            known = self._failures.get(id(error))
+            if known is not None and known[0] is error:
+                found |= known[1]
+                continue
+            inner = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
+            before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+            todo += [one for one in (*inner, before) if one is not None and id(one) not in seen]
+        return tuple(sorted(found))
+
     def finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:
             self._wait.finished(task)
@@ -366,5 +442,6 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = Mappi
         EntityAnswered: Execution._on_answer,
         LockGranted: Execution._on_lock,
         LockRefused: Execution._on_lock,
+        Rewound: Execution._on_rewound,
     }
 )

@@ -202,13 +202,27 @@ class Resumed(Event, frozen=True, tag="RE", gc=False):
     reason: str
 
 
+class Rewound(Event, frozen=True, tag="RW", gc=False):
+    """The execution was rewound, for the `number`-th time: what is behind this place was taken back (G27).
+
+    The step of the entry before it goes on here. `again`: the actions that were asked for once more; `timers`: where
+    the kernel keeps the timers among them.
+    """
+
+    number: int
+    reason: str = ""
+    again: tuple[int, ...] = ()
+    timers: tuple[tuple[int, bytes], ...] = ()
+
+
 class Ended(Event, frozen=True, tag="EN", gc=False):
-    """The execution ended; nothing follows."""
+    """The execution ended; nothing follows, unless it is rewound. `causes`: the actions whose failures ended it."""
 
     status: str
     output: bytes | None = None
     failure: Failure | None = None
     reason: str = ""
+    causes: tuple[int, ...] = ()
 
 
 Action = (
@@ -234,6 +248,7 @@ Entry = (
     | EntityAnswered
     | LockGranted
     | LockRefused
+    | Rewound
 )  # a message, after which the code is stepped
 Note = Woke | Suspended | Resumed | Ended  # steps nothing
 

@@ -20,12 +20,14 @@ from durio.orchestration.history import (
     ChildFailed,
     ChildStarted,
     Chunk,
+    Ended,
     EntityAnswered,
     EntityCalled,
     HistoryEvent,
     LockGranted,
     LockRefused,
     LockRequested,
+    Rewound,
     TimerFired,
     TimerSet,
 )
@@ -44,9 +46,12 @@ from durio.orchestration.records import (
     Origin,
     Outcome,
     Section,
+    execution_of,
     history_suffix,
+    rewound_token,
 )
 from durio.orchestration.registry import Orchestration
+from durio.orchestration.rewind_plan import Cut, PlaceFinder
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -91,6 +96,12 @@ class Instance:
     """Whether the code did not fit the history, and the instance waits for code that does (G20)."""
     stopped: bool = False
     """Whether a message is going to be parked: no code runs until that is done (G6)."""
+    token: str = ""
+    """While its history is read: the execution for which results of what it asks for there are."""
+    rewinds_read: int = 0
+    """The number of the last rewind that was read in its history."""
+    plan: Cut | None = None
+    """What a rewind that was asked for is going to do."""
     indexed: Facts | None = None
     """What its rows in the index follow from."""
     warned: bool = False
@@ -113,8 +124,10 @@ class Instance:
         return self.head is not None and (self.head.suspended or self.pending or self.behaviour is None or self.stuck)
 
     def note(self, event: HistoryEvent, key: bytes = b"") -> None:
-        """Keep track of what is open."""
-        if isinstance(event, _CONFIRMING):
+        """Keep track of what is open. `key`: of a job or timer; of all else, the execution for which its result is."""
+        if isinstance(event, Rewound):
+            self._note_rewound(event)
+        elif isinstance(event, _CONFIRMING):
             self.open.pop(event.id, None)
         elif getattr(event, "refused", None) is not None:
             return
@@ -123,7 +136,23 @@ class Instance:
         elif isinstance(event, ActivityScheduled):
             self.open[event.id] = (JOB, key)
         elif isinstance(event, ChildStarted | EntityCalled | LockRequested):
-            self.open[event.id] = (OTHER, b"")
+            self.open[event.id] = (OTHER, key or self.token.encode())
+
+    def awaits(self, action: int, execution: str) -> bool:
+        """Whether a result for that execution is that of an action that is open now (G24, G27)."""
+        kind, key = self.open.get(action, ("", b""))
+        if kind == OTHER:
+            return key.decode() == execution
+        return bool(kind) and self.head is not None and self.head.execution == execution
+
+    def _note_rewound(self, event: Rewound) -> None:
+        self.token = rewound_token(self.token, event.number)
+        self.rewinds_read = event.number
+        for action, key in event.timers:
+            self.open[action] = (TIMER, key)
+        for action in event.again:
+            if self.open.get(action, (OTHER, b""))[0] == OTHER:
+                self.open[action] = (OTHER, self.token.encode())
 
 
 class Decoders:
@@ -163,17 +192,45 @@ def load(view: View, address: str, decoders: Decoders) -> Instance:
 def read_history(instance: Instance, decoders: Decoders) -> Iterator[list[HistoryEvent]]:
     """The history of the current execution, as long as the head says it is: the events of one turn at a time."""
     head = instance.head
+    if head is not None:
+        instance.token, instance.rewinds_read = execution_of(head.execution), 0
+    for _, events in _rows(instance, decoders):
+        for event in events:
+            instance.note(event, job_key(instance, event))
+        yield events
+
+
+def planned(instance: Instance, decoders: Decoders) -> Generator[None, None, None]:
+    """Plan the rewind of a failed instance: its `plan` is there at the end. Gives way after every row."""
+    head = instance.head
+    assert head is not None, "it has failed"
+    causes: tuple[int, ...] = ()
+    for _, events in _rows(instance, decoders, max(head.chunks - 1, 0)):
+        causes = next((event.causes for event in events if isinstance(event, Ended)), ())
+        yield
+    finder = PlaceFinder(causes)
+    for row, events in _rows(instance, decoders):
+        if finder.take(row, events):
+            break
+        yield
+    cut = Cut(finder.place or (head.chunks, 0), causes)
+    for row, events in _rows(instance, decoders):
+        cut.take(row, events)
+        yield
+    instance.plan = cut
+
+
+def _rows(instance: Instance, decoders: Decoders, first: int = 0) -> Iterator[tuple[int, list[HistoryEvent]]]:
+    """The rows of the history from `first` on, each with its number."""
+    head = instance.head
     if head is None:
         return
     group = entity_keys.actor(instance.address)
-    start, stop = group + history_suffix(head.generation), group + history_suffix(head.generation, head.chunks)
+    start, stop = (group + history_suffix(head.generation, row) for row in (first, head.chunks))
     while True:
         rows = instance.view.scan(group, start, stop, REPLAY_CHUNKS)
-        for _, row in rows:
-            events = _read(row, decoders.chunk).events
-            for event in events:
-                instance.note(event, job_key(instance, event))
-            yield events
+        for key, row in rows:
+            yield int.from_bytes(key[-6:], "big"), _read(row, decoders.chunk).events
         if len(rows) < REPLAY_CHUNKS:
             return
         start = rows[-1][0] + b"\0"

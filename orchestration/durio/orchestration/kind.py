@@ -28,7 +28,7 @@ from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.index import facts_of, reindex
-from durio.orchestration.instance import Decoders, Instance, load, read_history
+from durio.orchestration.instance import Decoders, Instance, load, planned, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import (
     Cancel,
@@ -43,6 +43,7 @@ from durio.orchestration.messages import (
 from durio.orchestration.needing import objection
 from durio.orchestration.parking import park
 from durio.orchestration.registry import Orchestration, Registry
+from durio.orchestration.rewinding import wants_plan
 from durio.orchestration.settling import Settling
 from durio.storage import Notes
 
@@ -110,6 +111,10 @@ class InstanceKind:
                 return Taken([mailbox.pop()], self._judged(actor, mail[1], mail))
             return Taken([], Work("end"))
         if _control_first(actor, mailbox):
+            control = mailbox.peek_control()
+            if control is not None and wants_plan(actor, control[1]):
+                actor.preparing = planned(actor, self._decoders)
+                return Taken([], Work("hold"))  # others have their turn while its history is read
             return Taken([mailbox.pop_control()], Work("control"))
         if not actor.alive:
             return self._take_dead(actor, mailbox)
@@ -151,6 +156,8 @@ class InstanceKind:
 
     def settle(self, actor: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         self._settling.settle(actor, taken, decision, settlement)
+        if actor.behaviour is None and taken.work.mode == "control" and actor.alive and actor.origin is not None:
+            actor.behaviour = self._registry.exact_orchestration(actor.origin.name, actor.origin.version)
         self._reindex(actor, settlement)
         self._notes.rest()
 
@@ -193,7 +200,7 @@ class InstanceKind:
             return
         execution = self._execution(actor, behaviour)
         try:
-            for _ in execution.replay(self._history(actor)):
+            for _ in execution.replay(self._history(actor), actor.head.rewinds if actor.head is not None else 0):
                 yield
         except BaseException:
             execution.drop()  # the hub closes, or a row is damaged: cleanup runs behind the guard, without effect

@@ -41,6 +41,8 @@ class RaiseEvent(Message, frozen=True, kw_only=True, tag="event", gc=False):
     name: str
     input: bytes | None = None
     sender: str = ""
+    place: tuple[int, int] | None = None
+    """Its arrival number, if it came earlier than the message: a rewind has put it back."""
 
 
 class StartDue(Message, frozen=True, kw_only=True, tag="due", gc=False):
@@ -70,6 +72,27 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel", gc=False):
     reason: str = ""
     parent: str = ""
     parent_life: str = ""
+
+
+class Rewind(Message, frozen=True, kw_only=True, tag="rewind", gc=False):
+    """Go back to the failures that ended the life. One that comes from a parent brings the start of its child, which
+    begins if there is no life of that parent to be rewound.
+    """
+
+    reason: str = ""
+    parent: str = ""
+    parent_life: str = ""
+    start: StartInstance | None = None
+
+
+class GoOn(Message, frozen=True, kw_only=True, tag="go", gc=False):
+    """The life was rewound: its code goes on where its history ends now."""
+
+    execution: str
+    number: int
+    reason: str = ""
+    again: tuple[int, ...] = ()
+    timers: tuple[tuple[int, bytes], ...] = ()
 
 
 class Suspend(Message, frozen=True, kw_only=True, tag="suspend", gc=False):
@@ -103,6 +126,8 @@ InstanceMessage = (
     | ContinueAsNew
     | Terminate
     | Cancel
+    | Rewind
+    | GoOn
     | Suspend
     | Resume
     | Purge

@@ -86,7 +86,7 @@ def _child(instance: Instance, execution: str, action: ChildStarted, settlement:
     child = Child(action.instance, execution, action.id)
     instance.children.add(child)
     settlement.put(child_suffix(child), child)
-    instance.note(action)
+    instance.note(action, execution.encode())
     return action
 
 
@@ -107,7 +107,7 @@ def _call(instance: Instance, execution: str, action: EntityCalled, settlement: 
         grant=request_of(execution, action.lock) if action.lock is not None else "",
     )
     settlement.send(action.entity, message, CONTROL_LANE if inside else MAIL_LANE)
-    instance.note(action)
+    instance.note(action, execution.encode())
     return action
 
 
@@ -122,7 +122,7 @@ def _signal(instance: Instance, execution: str, action: EntitySignaled, settleme
 
 def _lock(instance: Instance, execution: str, action: LockRequested, settlement: Settlement) -> HistoryEvent:
     request_locks(instance, execution, action, settlement)
-    instance.note(action)
+    instance.note(action, execution.encode())
     return action
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,13 @@ ActionT = TypeVar("ActionT", bound=Action)
 INSTEAD: Final = "a context belongs to the code it was given to; give others what they need as values"
 
 
+class Segment(NamedTuple):
+    """What history holds for a step behind a rewind of it: None for nothing yet. `begin` is called on the way to it."""
+
+    expected: deque[HistoryEvent] | None
+    begin: Callable[[], None]
+
+
 class Recorder:
     """The actions of one execution.
 
@@ -31,6 +38,8 @@ class Recorder:
         self.actions: list[Action] = []
         self.expected: deque[HistoryEvent] | None = None
         """In replay: what history holds for this step and the code has not asked for yet."""
+        self.later: deque[Segment] = deque()
+        """What history holds for this step behind rewinds of it."""
         self.dead = False
         self.broken: Exception | None = None
         """Why the execution cannot go on: it differs from its history, or does not end its turn."""
@@ -46,6 +55,7 @@ class Recorder:
 
     def next_id(self) -> int:
         """The id of the next action."""
+        self._go_on()
         self._ids += 1
         return self._ids
 
@@ -103,6 +113,7 @@ class Recorder:
 
     def _expect(self, action: ActionT) -> ActionT | None:
         self.check_inside()
+        self._go_on()
         if self.dead or self.expected is None:
             return None
         if not self.expected:
@@ -111,6 +122,23 @@ class Recorder:
         if not same_action(recorded, action):
             raise self.differs(describe(recorded), describe(action), caller_line())
         return recorded  # type: ignore[return-value]  # same_action: the types are equal
+
+    def rest(self) -> HistoryEvent | None:
+        """What history holds for this step and the code did not ask for; the step is over."""
+        left = self.expected[0] if self.expected else None
+        while self.later:
+            segment = self.later.popleft()
+            segment.begin()
+            if left is None and segment.expected:
+                left = segment.expected[0]
+        return left
+
+    def _go_on(self) -> None:
+        """The code has asked for all that it had asked for before it was rewound."""
+        while self.later and self.expected is not None and not self.expected:
+            segment = self.later.popleft()
+            segment.begin()
+            self.expected = segment.expected
 
     def _record(self, action: Action) -> None:
         if self.silent:

@@ -51,6 +51,11 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The actions that the code cannot go on without, as ranges: from each first to each last."""
     calls: tuple[str, ...] = ()
     """The entities among them that it has called outside of a critical section."""
+    rewinds: int = 0
+    """How often the execution was rewound (G27). `execution` has the number behind it then: late results of what was
+    taken back are for another one."""
+    gaps: tuple[tuple[int, int], ...] = ()
+    """Rows of the history that rewinds have taken back: from each first to before each last."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,6 +130,10 @@ FINAL: Final = b"2"
 SECTION: Final = b"3"
 CHILD: Final = b"c"
 HISTORY: Final = b"h"
+LATE: Final = b"l"
+"""Results that came after a life had failed: a rewind needs them."""
+
+_REWINDS: Final = "~"
 
 GENERATIONS: Final = 1 << 47
 """Generations begin anywhere below it, and count up: six bytes have room for the rest."""
@@ -134,6 +143,30 @@ def is_continued(earlier: Head, later: Head) -> bool:
     """Whether the history of `earlier` is the beginning of that of `later`."""
     same = (earlier.life, earlier.execution, earlier.generation) == (later.life, later.execution, later.generation)
     return same and earlier.chunks <= later.chunks
+
+
+def late_suffix(generation: int, action: int = 0, token: str = "") -> bytes:
+    """Where a late result lies: that of an action is there once."""
+    rewinds = token.partition(_REWINDS)[2]
+    return LATE + generation.to_bytes(6, "big") + action.to_bytes(8, "big") + int(rewinds or 0).to_bytes(4, "big")
+
+
+def execution_of(token: str) -> str:
+    """The id of an execution, without the number of its rewinds."""
+    return token.partition(_REWINDS)[0]
+
+
+def rewound_token(token: str, number: int) -> str:
+    """What results of an execution are for after its `number`-th rewind; before the first it is the id itself."""
+    return f"{execution_of(token)}{_REWINDS}{number}" if number else execution_of(token)
+
+
+def behind(head: Head, row: int) -> int:
+    """The number of the row of the history that comes at `row`, or behind the gap that begins there."""
+    for first, last in head.gaps:
+        if row == first:
+            row = last
+    return row
 
 
 def child_suffix(child: Child) -> bytes:

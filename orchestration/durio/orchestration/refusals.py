@@ -25,6 +25,7 @@ from durio.orchestration.errors import (
     ActionRefused,
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFailed,
     InstanceNotFinished,
     InstanceNotFound,
     LockCycle,
@@ -51,6 +52,7 @@ REBUILT: Final[Mapping[str, Callable[..., Exception]]] = MappingProxyType(
             RequestIdReused,
             InstanceAlreadyExists,
             InstanceFinished,
+            InstanceNotFailed,
             InstanceNotFinished,
             InstanceNotFound,
         )

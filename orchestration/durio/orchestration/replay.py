@@ -112,7 +112,7 @@ def replay_instance(instance: Instance, app: App, decoders: Decoders, payloads: 
         execution = Execution(instance.address, behaviour, app.registry, payloads, ancestors)
         try:
             history = _History(instance, decoders)
-            for _ in execution.replay(history):
+            for _ in execution.replay(history, head.rewinds):
                 pass
             events = history.events
             error = execution.recorder.broken or execution.guard.offence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durio.entities import LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
+from durio.entities import Answered, LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
 from durio.entities.limits import TURN_MESSAGES_MAX
 from durio.orchestration.acceptance import (
@@ -29,7 +29,7 @@ from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import take_answer
-from durio.orchestration.messages import Cancel, ChildDone, Purge, RaiseEvent, Resume, StartDue, Suspend, Terminate
+from durio.orchestration.messages import Cancel, ChildDone, Purge, RaiseEvent, Resume, Rewind, StartDue, Suspend, Terminate
 from durio.orchestration.needing import note_needs, refuse_cycles
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
@@ -40,6 +40,7 @@ from durio.orchestration.records import (
     Origin,
     child_suffix,
 )
+from durio.orchestration.rewinding import keep_late, settle_rewind
 
 
 class Settling:
@@ -136,6 +137,8 @@ class Settling:
             decision.custom_status if decision.status_set else head.custom_status,
             head.needs,
             head.calls,
+            head.rewinds,
+            head.gaps,
         )
         end = decision.end
         if end is None:
@@ -276,6 +279,9 @@ class Settling:
         if isinstance(message, Purge):
             self._purge(instance, message, settlement)
             return
+        if isinstance(message, Rewind):
+            settle_rewind(instance, message, settlement)
+            return
         if not instance.alive or head is None or origin is None:
             if message.reply:
                 settlement.answer(message.reply, refuse(absent(instance)))
@@ -319,6 +325,8 @@ class Settling:
         settlement.consume(key)
         if isinstance(message, ChildDone):
             self.child_done(instance, message, settlement)
+        if isinstance(message, ChildDone | Answered):
+            keep_late(instance, message, settlement)
         if message.reply:
             settlement.answer(message.reply, refuse(absent(instance)))
         elif isinstance(message, RaiseEvent):

@@ -10,7 +10,7 @@ import attrs
 
 from durio.entities import Failure, from_us
 from durio.orchestration.history import HistoryEvent, Woke
-from durio.orchestration.records import ALIVE, OrchestrationRuntimeStatus, Snapshot
+from durio.orchestration.records import ALIVE, OrchestrationRuntimeStatus, Snapshot, execution_of
 
 Decode = Callable[[bytes, str], Any]
 """Decodes a payload; the second argument says which: "input", "output", "status" or "history"."""
@@ -88,7 +88,7 @@ def status_of(
         version=origin.version,
         tags=dict(origin.tags or {}),
         parent_instance_id=None if origin.parent is None else origin.parent.address,
-        execution_id=head.execution,
+        execution_id=execution_of(head.execution),
         history=history,
     )
 
@@ -97,6 +97,9 @@ def payloads_shown(snapshot: Snapshot) -> list[bytes | None]:
     """The payloads that a status shows."""
     output = None if snapshot.final is None else snapshot.final.output
     return [snapshot.origin.input, output, snapshot.head.custom_status]
+
+
+_UNSEEN = frozenset(("key", "arrival", "sub", "causes", "again", "timers"))
 
 
 class HistoryRows:
@@ -119,7 +122,7 @@ class HistoryRows:
         row: dict[str, Any] = {"event_type": type(event).__name__, "timestamp": from_us(self._at_us)}
         for name in event.__struct_fields__:
             value = getattr(event, name)
-            if name in ("key", "arrival", "sub") or value is None:
+            if name in _UNSEEN or value is None:
                 continue
             if name in ("result", "output"):
                 if self._show_output:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from durio.entities import Failure, LockLost
@@ -38,6 +38,10 @@ class TaskOwner(Protocol):
 
     def finished(self, task: Task[Any]) -> None:
         """`task` finished while the code may be waiting for it."""
+        ...
+
+    def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
+        """`error` tells of the failure of `actions`, and of those that the `others` tell of (G27)."""
         ...
 
 
@@ -137,6 +141,10 @@ class ActionTask(Task[T_co]):
         """The failure came."""
         self.fail(position, TaskFailedError(self.what, failure))
 
+    def fail(self, position: int, error: BaseException) -> None:
+        super().fail(position, error)
+        self.owner.failed(error, (self.action,))
+
     def withdraw(self) -> None:
         self.owner.cancel_action(self.action)
 
@@ -202,10 +210,12 @@ class AllTask(CompositeTask[list[V]]):
     def finish(self, position: int, winner: Task[Any] | None) -> None:
         failed: Task[Any] | None = None
         values: list[Any] = []
+        errors: list[Exception] = []
         for member in self.members:
             try:
                 values.append(member.outcome())
-            except Exception:
+            except Exception as error:
+                errors.append(error)
                 if failed is None or (member.position or 0) < (failed.position or 0):
                     failed = member
         if failed is None:
@@ -214,6 +224,7 @@ class AllTask(CompositeTask[list[V]]):
         try:
             failed.outcome()
         except Exception as error:
+            self.owner.failed(error, others=errors)
             self.fail(position, error)
 
 

@@ -13,7 +13,7 @@ from durio.orchestration.choices import First
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import ChildStarted, EntityCalled, HistoryEvent
 from durio.orchestration.instance import OTHER, Decoders, Instance, read_history
-from durio.orchestration.records import ALIVE, HEAD, ORIGIN
+from durio.orchestration.records import ALIVE, HEAD, ORIGIN, execution_of
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.tasks import ActionTask, AnyTask, CompositeTask, EventTask, Task
 from durio.orchestration.waits import Wait
@@ -81,7 +81,7 @@ class Examination:
         ancestors = () if origin.parent is None else origin.parent.ancestors
         execution = Execution(self._instance.address, behaviour, self._registry, self._payloads, ancestors)
         try:
-            yield from execution.replay(self._history())
+            yield from execution.replay(self._history(), head.rewinds)
             broken = execution.recorder.broken or execution.guard.offence
             if broken is not None:
                 return Diagnosis(("code that does what its history says",), str(broken), True)
@@ -138,7 +138,8 @@ class Examination:
             return False
         parent, ours = decoders.origin.decode(origin).parent, self._instance.head
         assert ours is not None, "there is a life"
-        return parent is not None and (parent.execution, parent.action) == (ours.execution, event.id)
+        same = parent is not None and execution_of(parent.execution) == execution_of(ours.execution)
+        return same and parent is not None and parent.action == event.id
 
 
 class _Waits:

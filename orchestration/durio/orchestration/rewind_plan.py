@@ -1,0 +1,183 @@
+"""RewindPlan: how far back a rewind goes, what it takes back, what it keeps, and what is done once more (G27)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from durio.orchestration.history import (
+    ACTIONS,
+    Action,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityScheduled,
+    CancelTask,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
+    Ended,
+    EntityAnswered,
+    EntityCalled,
+    EventRaised,
+    HistoryEvent,
+    LockGranted,
+    LockReleased,
+    LockRequested,
+    Rewound,
+    Started,
+    TimerFired,
+    TimerSet,
+    Woke,
+    describe,
+)
+
+Place = tuple[int, int]
+"""A row of the history, and an event in it."""
+
+Result = ActivityCompleted | ActivityFailed | ChildCompleted | ChildFailed | EntityAnswered | TimerFired
+
+_RESULTS: Final = (ActivityCompleted, ActivityFailed, ChildCompleted, ChildFailed, EntityAnswered, TimerFired)
+
+
+@attrs.frozen
+class Open:
+    """An action without a result, and the number of the rewind after which it was asked for."""
+
+    action: Action
+    rewinds: int
+
+
+@attrs.frozen
+class RewindPlan:
+    """What a rewind does, in words; a dry run gives it, and changes nothing.
+
+    `dropped`: events of the history that are taken back. `again`: activities, timers, locks and calls that are asked
+    for once more. `rewound`: ids of failed sub-orchestrations that are rewound first. `terminated`: ids of those that
+    were started after the failure. `kept`: results and events behind the failure that stay.
+    """
+
+    number: int
+    dropped: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    rewound: tuple[str, ...] = ()
+    terminated: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+class PlaceFinder:
+    """Finds where the history is cut: at the first of the failures that ended it, else at its end.
+
+    Inside of a critical section it is where the section began: its locks are gone, so all of it is done again.
+    """
+
+    def __init__(self, causes: tuple[int, ...]) -> None:
+        self._causes = frozenset(causes)
+        self._section: Place | None = None
+        self.place: Place | None = None
+
+    def take(self, row: int, events: list[HistoryEvent]) -> bool:
+        """Look at the next row; True: the place is found."""
+        for index, event in enumerate(events):
+            if isinstance(event, LockGranted):
+                self._section = row, index
+            elif isinstance(event, LockReleased):
+                self._section = None
+            failed = isinstance(event, _RESULTS) and event.id in self._causes and _is_failure(event)
+            if failed or isinstance(event, Ended):
+                self.place = self._section or (row, index)
+                return True
+        return False
+
+
+class Cut:
+    """The history, cut at a place: what is before it, and what becomes of the rest."""
+
+    def __init__(self, place: Place, causes: tuple[int, ...]) -> None:
+        self.row, self._index = place
+        self.causes = frozenset(causes)
+        self.left: list[HistoryEvent] = []
+        """What stays of the row that is cut."""
+        self.began = False
+        """Whether the code began at all."""
+        self.open: dict[int, Open] = {}
+        """Actions before the cut that have no result there."""
+        self.kept: list[Result | EventRaised] = []
+        """Behind the cut: results of actions before it, and external events."""
+        self.dropped: list[HistoryEvent] = []
+        self._rewinds = 0
+
+    def take(self, row: int, events: list[HistoryEvent]) -> None:
+        """The next row of the history."""
+        cut = len(events) if row < self.row else self._index if row == self.row else 0
+        for event in events[:cut]:
+            self._before(event)
+        if row == self.row:
+            self.left = events[:cut]
+        for event in events[cut:]:
+            self._behind(event)
+
+    @property
+    def waiting(self) -> dict[int, Open]:
+        """Actions before the cut that have no result, not even behind it."""
+        done = {event.id for event in self.kept if not isinstance(event, EventRaised)}
+        return {action: found for action, found in self.open.items() if action not in done}
+
+    def is_asked_again(self, found: Open) -> bool:
+        """Whether an action is asked for once more: of calls only those that failed, others are still under way."""
+        action = found.action
+        if isinstance(action, EntityCalled):
+            return action.id in self.causes
+        return isinstance(action, ActivityScheduled | TimerSet | LockRequested)
+
+    @property
+    def failed_children(self) -> list[ChildStarted]:
+        """Sub-orchestrations whose failures ended it."""
+        actions = (found.action for found in self.open.values())
+        return [action for action in actions if isinstance(action, ChildStarted) and action.id in self.causes]
+
+    @property
+    def late_children(self) -> list[ChildStarted]:
+        """Sub-orchestrations that were started behind the cut."""
+        return [event for event in self.dropped if isinstance(event, ChildStarted) and event.refused is None]
+
+    def in_words(self, number: int) -> RewindPlan:
+        """The plan, for people."""
+        waiting = self.waiting.values()
+        return RewindPlan(
+            number,
+            tuple(describe(event) for event in self.dropped if not isinstance(event, Woke)),
+            tuple(describe(found.action) for found in waiting if self.is_asked_again(found)),
+            tuple(action.instance for action in self.failed_children),
+            tuple(event.instance for event in self.late_children),
+            tuple(describe(event) for event in self.kept),
+        )
+
+    def _before(self, event: HistoryEvent) -> None:
+        if isinstance(event, Started):
+            self.began = True
+        elif isinstance(event, Rewound):
+            self._rewinds = event.number
+        elif isinstance(event, CancelTask):
+            self.open.pop(event.id, None)
+        elif isinstance(event, ACTIONS):
+            if getattr(event, "refused", None) is None:
+                self.open[event.id] = Open(event, self._rewinds)
+        if isinstance(event, Rewound):
+            again = (action for action in event.again if action in self.open)
+            self.open.update({action: Open(self.open[action].action, event.number) for action in again})
+        elif not isinstance(event, ACTIONS):
+            self.open.pop(getattr(event, "id", 0), None)
+
+    def _behind(self, event: HistoryEvent) -> None:
+        ours = isinstance(event, _RESULTS) and event.id in self.open
+        if isinstance(event, EventRaised):
+            self.kept.append(event)
+        elif isinstance(event, _RESULTS) and ours and not (event.id in self.causes and _is_failure(event)):
+            self.kept.append(event)
+        else:
+            self.dropped.append(event)
+
+
+def _is_failure(event: Result) -> bool:
+    return getattr(event, "failure", None) is not None
