@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ class Owner:
 
     def finished(self, task: Task[Any]) -> None:
         raise NotImplementedError
+
+    def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
+        """Nobody asks."""
 
 
 OWNER = Owner()

@@ -15,7 +15,19 @@ import msgspec
 from durio.entities import MAIL_LANE, LockRequest, Message, Operation, Parent, View, entity_messages, find_lock
 from durio.entities import keys as entity_keys
 from durio.orchestration.limits import CYCLE_MAIL_MAX, CYCLE_NODES_MAX
-from durio.orchestration.records import ALIVE, CHILD, HEAD, ORIGIN, SECTION, Child, Head, Origin, Section, execution_of, has_action
+from durio.orchestration.records import (
+    ALIVE,
+    CHILD,
+    HEAD,
+    ORIGIN,
+    SECTION,
+    Child,
+    Head,
+    Origin,
+    Section,
+    execution_of,
+    has_action,
+)
 
 Chain = tuple[str, ...]
 """Addresses, each waiting for the next: instances, and between them the entities that they wait for."""
@@ -45,7 +57,11 @@ class Cycles:
         """The instance, and those of its ancestors that must wait for it, one for the other."""
         while parent is not None and parent.address not in self._goals:
             head = self._head(parent.address)
-            if head is None or execution_of(head.execution) != execution_of(parent.execution) or not has_action(head.needs, parent.action):
+            if (
+                head is None
+                or execution_of(head.execution) != execution_of(parent.execution)
+                or not has_action(head.needs, parent.action)
+            ):
                 break
             self._goals.append(parent.address)
             origin = self._get(parent.address, ORIGIN, _ORIGIN)
@@ -138,7 +154,9 @@ class Cycles:
         start = group + CHILD
         for _, row in self._view.scan(group, start, entity_keys.stop_of(start), CYCLE_NODES_MAX):
             child: Any = _CHILD.decode(row) if isinstance(row, bytes) else row
-            if execution_of(child.execution) != execution_of(head.execution) or not has_action(head.needs, child.action):
+            if execution_of(child.execution) != execution_of(head.execution) or not has_action(
+                head.needs, child.action
+            ):
                 continue
             origin = self._get(child.instance, ORIGIN, _ORIGIN)
             parent = None if origin is None else origin.parent

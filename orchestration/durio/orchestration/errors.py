@@ -65,7 +65,9 @@ class InstanceNotFailed(DurioError):
         self.runtime_status = runtime_status
 
     def __str__(self) -> str:
-        return f"instance '{self.instance_id}' has not failed ({self.runtime_status}); only what has failed can be rewound"
+        return (
+            f"instance '{self.instance_id}' has not failed ({self.runtime_status}); only what has failed can be rewound"
+        )
 
 
 class ActionRefused(DurioError):

@@ -149,7 +149,7 @@ class Execution:
             elif type(event) in _HANDLERS:
                 self._replay_step(step)
                 yield
-                step = PastStep(event, clock_us)
+                step = PastStep(event, clock_us)  # type: ignore[arg-type]  # its type is one of the handled entries
         if rewinds > read:
             self._cut_short = step
         else:
@@ -182,7 +182,8 @@ class Execution:
 
     def _segments(self, step: PastStep) -> deque[Segment]:
         return deque(
-            Segment(expected, partial(self._begin_rewound, number, clock_us)) for expected, number, clock_us in step.later
+            Segment(expected, partial(self._begin_rewound, number, clock_us))
+            for expected, number, clock_us in step.later
         )
 
     def _begin_rewound(self, number: int, clock_us: int, live: bool = False) -> None:

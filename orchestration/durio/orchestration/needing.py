@@ -26,7 +26,7 @@ from durio.orchestration.errors import LockCycle
 from durio.orchestration.instance import JOB, Decoders, Instance, load
 from durio.orchestration.limits import NEEDS_MAX
 from durio.orchestration.locking import cycles_of
-from durio.orchestration.records import Head, Section, execution_of, has_action, ranges_of
+from durio.orchestration.records import Head, Section, cannot_go_on_without, execution_of, has_action, ranges_of
 
 
 def note_needs(head: Head, needs: Needs | None) -> Head:
@@ -71,7 +71,11 @@ def objection(view: View, entity: str, behalf: Caller, decoders: Decoders) -> An
         return None
     instance = load(view, behalf.address, decoders)
     head = instance.head
-    if head is None or execution_of(head.execution) != execution_of(behalf.execution) or not has_action(head.needs, behalf.action):
+    if (
+        head is None
+        or execution_of(head.execution) != execution_of(behalf.execution)
+        or not has_action(head.needs, behalf.action)
+    ):
         return None  # nobody waits for it, or not for it alone
     chain = cycles_of(instance).of_entity(entity)
     return refuse(LockCycle(chain)) if chain else None
@@ -85,8 +89,7 @@ def _refuse_call(instance: Instance, chain: Chain, entity: str, head: Head, sett
         caller = mail.caller if isinstance(mail, Operation) else None
         if caller is None or caller.address != instance.address:
             return False
-        ours = execution_of(caller.execution) == execution_of(head.execution)
-        return ours and has_action(head.needs, caller.action)
+        return cannot_go_on_without(head, caller.execution, caller.action)
 
     failure = refusal_of(LockCycle(chain))
     for sent in settlement.sent:
@@ -129,7 +132,11 @@ def _refuse_activities(
 
     def is_theirs(mail: Message) -> bool:
         behalf = mail.behalf if isinstance(mail, Operation) else None
-        return behalf is not None and execution_of(behalf.execution) == execution_of(head.execution) and has_action(head.needs, behalf.action)
+        return (
+            behalf is not None
+            and execution_of(behalf.execution) == execution_of(head.execution)
+            and has_action(head.needs, behalf.action)
+        )
 
     for entity in section.entities[: section.granted]:
         failure = refusal_of(LockCycle((instance.address, entity, instance.address)))

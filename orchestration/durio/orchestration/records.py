@@ -185,6 +185,11 @@ def request_of(execution: str, action: int) -> str:
     return f"{execution}:{action}"
 
 
+def cannot_go_on_without(head: Head, execution: str, action: int) -> bool:
+    """Whether the code of an instance needs the result of an action of that execution."""
+    return execution_of(execution) == execution_of(head.execution) and has_action(head.needs, action)
+
+
 def ranges_of(actions: Iterable[int], ranges_max: int) -> tuple[tuple[int, int], ...]:
     """Numbers as ranges; what would be too many of them is left out."""
     ranges: list[tuple[int, int]] = []

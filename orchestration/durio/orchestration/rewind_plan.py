@@ -170,13 +170,16 @@ class Cut:
             self.open.pop(getattr(event, "id", 0), None)
 
     def _behind(self, event: HistoryEvent) -> None:
-        ours = isinstance(event, _RESULTS) and event.id in self.open
+        result = event if isinstance(event, _RESULTS) and event.id in self.open else None
         if isinstance(event, EventRaised):
             self.kept.append(event)
-        elif isinstance(event, _RESULTS) and ours and not (event.id in self.causes and _is_failure(event)):
-            self.kept.append(event)
+        elif result is not None and not self._is_cause(result):
+            self.kept.append(result)
         else:
             self.dropped.append(event)
+
+    def _is_cause(self, event: Result) -> bool:
+        return event.id in self.causes and _is_failure(event)
 
 
 def _is_failure(event: Result) -> bool:

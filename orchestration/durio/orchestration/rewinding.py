@@ -59,7 +59,6 @@ from durio.orchestration.records import (
 )
 from durio.orchestration.rewind_plan import Cut, Open, Result
 
-
 _LATE: Final = message_decoder()
 
 
@@ -95,9 +94,7 @@ def settle_rewind(instance: Instance, message: Rewind, settlement: Settlement) -
         settlement.answer(message.reply, ACCEPTED)
 
 
-def _settle_childs(
-    instance: Instance, message: Rewind, cut: Cut | None, settlement: Settlement, ours: bool
-) -> None:
+def _settle_childs(instance: Instance, message: Rewind, cut: Cut | None, settlement: Settlement, ours: bool) -> None:
     """Rewind the child of a parent that was rewound; if there is none, start it anew."""
     head, origin, outcome = instance.head, instance.origin, instance.outcome
     if ours and head is not None and head.status == "Failed" and cut is not None:
@@ -203,9 +200,7 @@ def _go_on(instance: Instance, token: str, number: int, cut: Cut, reason: str, s
     settlement.send(instance.address, go_on, HEAD_LANE)
 
 
-def _rewind_child(
-    instance: Instance, action: ChildStarted, found: Open, reason: str, settlement: Settlement
-) -> None:
+def _rewind_child(instance: Instance, action: ChildStarted, found: Open, reason: str, settlement: Settlement) -> None:
     head, origin = instance.head, instance.origin
     assert head is not None and origin is not None, "a life goes on"
     token = rewound_token(head.execution, found.rewinds)
@@ -241,6 +236,8 @@ def _give_back(instance: Instance, head: Head, cut: Cut, token: str, settlement:
         late = _LATE.decode(row) if isinstance(row, bytes) else row
         assert isinstance(late, Message), "nothing else is there"
         settlement.delete(key[len(group) :])
+        if isinstance(late, ChildDone) and late.failure is not None and late.action in cut.causes:
+            continue  # it was rewound, and failed again: it is rewound once more now
         settlement.send(instance.address, late, HEAD_LANE)
 
 

@@ -29,7 +29,17 @@ from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
 from durio.orchestration.locking import take_answer
-from durio.orchestration.messages import Cancel, ChildDone, Purge, RaiseEvent, Resume, Rewind, StartDue, Suspend, Terminate
+from durio.orchestration.messages import (
+    Cancel,
+    ChildDone,
+    Purge,
+    RaiseEvent,
+    Resume,
+    Rewind,
+    StartDue,
+    Suspend,
+    Terminate,
+)
 from durio.orchestration.needing import note_needs, refuse_cycles
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (

@@ -150,7 +150,9 @@ class WatchedInstances(Watched):
             if work.execution is None:
                 again = load(actor.view, actor.address, self._decoders)
                 rewinds = 0 if again.head is None else again.head.rewinds
-                for _ in twin.replay([event for part in read_history(again, self._decoders) for event in part], rewinds):
+                for _ in twin.replay(
+                    [event for part in read_history(again, self._decoders) for event in part], rewinds
+                ):
                     pass
             if twin.recorder.broken is not None:
                 raise twin.recorder.broken
