@@ -208,6 +208,20 @@ async def cancels(session: Session) -> None:
     assert await _total(session, "cancelled") == 6
 
 
+async def rewinds(session: Session) -> None:
+    """A timer that fired, an event, a retry and a child that failed: rewound, and what was done is not done again."""
+    await session.do("start", _start("weak", "r", 7))
+    await session.do("event", _raise("r", "told", 5))
+    assert (await session.wait("r failed", "r")).runtime_status == "Failed"
+    session.world.repaired = True
+    plan = await session.do("rewind", lambda c, r: c.rewind("r", "repaired", request_id=r))
+    assert len(plan.rewound) == 1
+    assert (await session.wait("r done", "r")).output == [5, 9, 1, 56]
+    assert "InstanceFinished" in await session.do("too late", lambda c, r: c.rewind("r", request_id=r))
+    await _close(session)
+    assert await _total(session, "weak") == 5
+
+
 async def hours(session: Session) -> None:
     """An eternal orchestration that works by the clock, and children, one of whom always fails."""
     await session.do("start", _start("periodic", "h", 3))
@@ -249,5 +263,6 @@ SCENARIOS = [
     Scenario("family", "G2, G9, G15, G26", family),
     Scenario("purges", "G3, G9, G15, G18", purges),
     Scenario("cancels", "G3, G9, G25, G26", cancels),
+    Scenario("rewinds", "G3, G9, G24, G27", rewinds),
     Scenario("hours", "G9, G16, G23, G24", hours),
 ]

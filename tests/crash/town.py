@@ -116,6 +116,31 @@ def build(world: World) -> App:
     async def branch(ctx: OrchestrationContext) -> None:
         await ctx.call_sub_orchestrator(single, instance_id="grandkid")
 
+    @app.activity
+    def fragile(value: int) -> int:
+        """Fails until the world is repaired."""
+        world.effect()
+        if not world.repaired:
+            raise ConnectionError("broken")
+        return value
+
+    @app.orchestration
+    async def weak(ctx: OrchestrationContext, depth: int) -> list[int]:
+        """Has a fired timer, a retry, a failed child, a failed member of several, and an event when it fails."""
+        await ctx.create_timer(timedelta(seconds=5))
+        told = await ctx.wait_for_external_event("told", int)
+        retry = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=2)
+        tasks = [ctx.call_activity(square, 3), ctx.call_activity_with_retry(fragile, retry, 1)]
+        if depth:
+            tasks.append(ctx.call_sub_orchestrator(brittle, depth))
+        values = await ctx.task_all(tasks)
+        ctx.signal_entity(EntityId("Total", "weak"), "add", told)
+        return [told, *values]
+
+    @app.orchestration
+    async def brittle(ctx: OrchestrationContext, value: int) -> int:
+        return await ctx.call_activity(square, value) + await ctx.call_activity(fragile, value)
+
     @app.orchestration
     async def careful(ctx: OrchestrationContext, depth: int) -> None:
         """Lives, with a child and its child, until it is cancelled, and then works once more."""

@@ -63,6 +63,8 @@ class World:
     endings: dict[str, DurableOrchestrationStatus] = attrs.Factory(dict)
     facts: dict[str, Any] = attrs.Factory(dict)
     effects: Counter[str] = attrs.Factory(Counter)
+    repaired: bool = False
+    """Whether what fails at first works now: the world outside was repaired."""
     violations: list[str] = attrs.Factory(list)
     activations_max: int = 10_000
     """With 1 nearly every turn loads its actor, and replays it."""

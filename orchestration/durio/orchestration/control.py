@@ -75,25 +75,21 @@ class ControlClient(Asking):
         done. Raises `InstanceNotFound`, `InstanceFinished` if it has not failed, `InstanceNotFailed` if it has not
         ended.
         """
-        if dry_run:
-            self._check_reading()
-        else:
-            self._check_outside()
         address = id_of(instance_id)
         check_text(reason, "reason")
+        if not dry_run:
+            self._check_outside()
+            answer = await self._ask(address, partial(Rewind, reason=reason), request_id, CONTROL_LANE)
+            return RewindPlan.decode(answer.value or b"{}")
+        self._check_reading()
         await self._link.checkpoint()
         instance = load(View(self._link.store), address, self._decoders)
-        plan = RewindPlan(0)
-        if instance.head is not None and instance.head.status == "Failed":
-            for _ in planned(instance, self._decoders):
-                await self._link.checkpoint()
-            assert instance.plan is not None, "just made"
-            plan = instance.plan.in_words(instance.head.rewinds + 1)
-        elif dry_run:
+        if instance.head is None or instance.head.status != "Failed":
             raise _not_failed(instance)
-        if not dry_run:
-            await self._ask(address, partial(Rewind, reason=reason), request_id, CONTROL_LANE)
-        return plan
+        for _ in planned(instance, self._decoders):
+            await self._link.checkpoint()
+        assert instance.plan is not None, "just made"
+        return instance.plan.in_words(instance.head.rewinds + 1)
 
     async def suspend(self, instance_id: str | Started, reason: str = "", *, request_id: str | None = None) -> None:
         """Hold an instance: events and results wait, in order, until `resume`.

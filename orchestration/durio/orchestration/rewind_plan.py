@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 import attrs
+import msgspec
 
 from durio.orchestration.history import (
     ACTIONS,
@@ -37,6 +40,8 @@ Place = tuple[int, int]
 
 Result = ActivityCompleted | ActivityFailed | ChildCompleted | ChildFailed | EntityAnswered | TimerFired
 
+WORDS_MAX: Final = 1000
+
 _RESULTS: Final = (ActivityCompleted, ActivityFailed, ChildCompleted, ChildFailed, EntityAnswered, TimerFired)
 
 
@@ -54,10 +59,32 @@ class RewindPlan:
 
     `dropped`: events of the history that are taken back. `again`: activities, timers, locks and calls that are asked
     for once more. `rewound`: ids of failed sub-orchestrations that are rewound first. `terminated`: ids of those that
-    were started after the failure. `kept`: results and events behind the failure that stay.
+    were started after the failure. `kept`: results and events behind the failure that stay. Of each at most the first
+    1,000 are told.
     """
 
-    number: int
+    number: int = 0
+    dropped: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    rewound: tuple[str, ...] = ()
+    terminated: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The plan as JSON: how it travels to who asked."""
+        return msgspec.json.encode(attrs.asdict(self))
+
+    @staticmethod
+    def decode(data: bytes) -> RewindPlan:
+        """Back from `encode`."""
+        sent = msgspec.json.decode(data, type=_Sent)
+        return RewindPlan(sent.number, sent.dropped, sent.again, sent.rewound, sent.terminated, sent.kept)
+
+
+class _Sent(msgspec.Struct):
+    """A plan on its way."""
+
+    number: int = 0
     dropped: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     rewound: tuple[str, ...] = ()
@@ -146,11 +173,11 @@ class Cut:
         waiting = self.waiting.values()
         return RewindPlan(
             number,
-            tuple(describe(event) for event in self.dropped if not isinstance(event, Woke)),
-            tuple(describe(found.action) for found in waiting if self.is_asked_again(found)),
-            tuple(action.instance for action in self.failed_children),
-            tuple(event.instance for event in self.late_children),
-            tuple(describe(event) for event in self.kept),
+            _first(describe(event) for event in self.dropped if not isinstance(event, Woke)),
+            _first(describe(found.action) for found in waiting if self.is_asked_again(found)),
+            _first(action.instance for action in self.failed_children),
+            _first(event.instance for event in self.late_children),
+            _first(describe(event) for event in self.kept),
         )
 
     def _before(self, event: HistoryEvent) -> None:
@@ -184,3 +211,7 @@ class Cut:
 
 def _is_failure(event: Result) -> bool:
     return getattr(event, "failure", None) is not None
+
+
+def _first(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(words, WORDS_MAX))

@@ -7,6 +7,7 @@ from typing import Final
 from durio.entities import (
     CONTROL_LANE,
     HEAD_LANE,
+    Answer,
     Answered,
     Message,
     Parent,
@@ -15,7 +16,7 @@ from durio.entities import (
     refuse,
 )
 from durio.entities import keys as entity_keys
-from durio.orchestration.acceptance import ACCEPTED, absent, is_for
+from durio.orchestration.acceptance import absent, is_for
 from durio.orchestration.endings import change, write_turn
 from durio.orchestration.errors import InstanceNotFailed
 from durio.orchestration.history import (
@@ -90,8 +91,9 @@ def settle_rewind(instance: Instance, message: Rewind, settlement: Settlement) -
         settlement.answer(message.reply, refuse(InstanceNotFailed(instance.address, status)))
     else:
         assert cut is not None, "planned"
+        plan = cut.in_words(head.rewinds + 1)
         rewind(instance, head, cut, message.reason, settlement)
-        settlement.answer(message.reply, ACCEPTED)
+        settlement.answer(message.reply, Answer(value=plan.encode()))
 
 
 def _settle_childs(instance: Instance, message: Rewind, cut: Cut | None, settlement: Settlement, ours: bool) -> None:
