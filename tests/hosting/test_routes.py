@@ -85,6 +85,24 @@ async def test_control(autojump_clock: object) -> None:
         assert (await api.delete(f"{BASE}/instances/suspend")).json == {"instancesDeleted": 0}
 
 
+async def test_rewind(autojump_clock: object) -> None:
+    """G27: 202 for what has failed; 400 for who runs, 410 for who ended otherwise, 404 for who is not there."""
+    async with web(app) as api:
+        for name, instance_id in (("Fails", "failed"), ("Approval", "runs"), ("Echo", "over")):
+            await api.client.start_new(name, instance_id)
+        for instance_id in ("failed", "over"):
+            await api.client.wait_for_completion(instance_id)
+        codes = {
+            name: (await api.post(f"{BASE}/instances/{name}/rewind?reason=try+again")).status
+            for name in ("failed", "runs", "over", "nobody")
+        }
+        assert codes == {"failed": 202, "runs": 400, "over": 410, "nobody": 404}
+        told = (await ended(api, "failed")).json
+        assert told["runtimeStatus"] == "Failed"
+        events = (await api.get(f"{BASE}/instances/failed?showHistory=true")).json["history"]
+        assert [event["EventType"] for event in events].count("ExecutionRewound") == 1
+
+
 async def test_events_reach_every_state(autojump_clock: object) -> None:
     """G16: an event for a Pending, a Suspended, a finished and an unknown instance."""
     async with web(app) as api:

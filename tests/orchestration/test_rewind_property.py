@@ -10,10 +10,10 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durio.entities import EntityId
+from durio.entities import CONTROL_LANE, EntityId
 from durio.orchestration import App, OrchestrationContext
 from durio.orchestration.messages import Rewind
-from tests.orchestration.helpers import CONTROL_LANE, Stepper
+from tests.orchestration.helpers import Stepper
 
 TALLY = EntityId("tally", "t")
 
@@ -128,11 +128,9 @@ def test_a_rewound_run_ends_as_one_without_a_failure(
     expected: list[Any] = []
     total = 0
     for group in program:
-        calls: list[int] = [number for kind, number in group if kind == "call"]
         for kind, number in group:
             total += number if kind == "call" else 0
             expected.append({"timer": None, "call": total}.get(kind, number))
-        assert sum(calls) >= 0
     assert stepper.status("x") == "Completed"
     assert stepper.output("x") == expected
     assert set(trouble.done.values()) <= {1}

@@ -72,6 +72,12 @@ async def cancel(call: Call) -> Response:
     return Response(status_code=202)
 
 
+async def rewind(call: Call) -> Response:
+    """Take a failed instance back to its failures."""
+    await call.client.rewind(call.path["id"], call.text("reason") or "")
+    return Response(status_code=202)
+
+
 async def suspend(call: Call) -> Response:
     """Hold an instance."""
     await call.client.suspend(call.path["id"], call.text("reason") or "")
@@ -189,6 +195,7 @@ ROUTES: Final = (
     ),
     _control("terminate", terminate, "End an instance, and its sub-orchestrations."),
     _control("cancel", cancel, "Ask an instance to end; it may clean up first."),
+    _control("rewind", rewind, "Take a failed instance back to what failed, and let it go on."),
     _control("suspend", suspend, "Hold an instance."),
     _control("resume", resume, "Let a suspended instance go on."),
     Route(

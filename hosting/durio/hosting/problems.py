@@ -22,6 +22,7 @@ from durio.entities import (
 from durio.orchestration import (
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFailed,
     InstanceNotFinished,
     InstanceNotFound,
     NoOwner,
@@ -40,6 +41,7 @@ CODES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         RequestExpired: 400,
         RequestIdReused: 409,
         InstanceAlreadyExists: 409,
+        InstanceNotFailed: 400,
         InstanceNotFinished: 409,
         InstanceNotFound: 404,
         InstanceFinished: 410,

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
-
 from durio.entities import Failure, Guard, Payloads
+from durio.orchestration.causes import Causes, failure_of
 from durio.orchestration.choices import First, wait_for
 from durio.orchestration.context import OrchestrationContext
 from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
-from durio.orchestration.errors import Cancelled, TaskFailedError
+from durio.orchestration.errors import Cancelled
 from durio.orchestration.history import (
-    ACTIONS,
     ActivityCompleted,
     ActivityFailed,
     CancelRequested,
     CancelTask,
     ChildCompleted,
     ChildFailed,
-    Ended,
     EntityAnswered,
     Entry,
     Event,
@@ -37,11 +33,10 @@ from durio.orchestration.history import (
     Rewound,
     Started,
     TimerFired,
-    Woke,
     describe,
 )
 from durio.orchestration.limits import ROOT_BYTES_MAX
-from durio.orchestration.past_step import PastStep
+from durio.orchestration.past_step import PastStep, PastSteps
 from durio.orchestration.recorder import Recorder, Segment
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.retries import RetryTask
@@ -93,7 +88,7 @@ class Execution:
         self._driver = Driver(self.guard, behaviour.name, self)
         self._wait: Wait | First | None = None
         self._cut_short: PastStep | None = None
-        self._failures: dict[int, tuple[BaseException, set[int]]] = {}
+        self.causes = Causes()
 
     @property
     def wait(self) -> Wait | First | None:
@@ -128,33 +123,16 @@ class Execution:
         tell of yet cut its last step short: that one is kept until the code goes on (G27).
         """
         self.is_replaying = True
-        step: PastStep | None = None
-        clock_us, read = self.clock_us, 0
-        for event in events:
-            if event is None:
-                yield
-            elif isinstance(event, Woke):
-                clock_us = event.at_us
-            elif isinstance(event, Rewound):
-                read = event.number
-                if step is not None:
-                    step.rewound(read, clock_us)
-            elif isinstance(event, ACTIONS):
-                if step is not None:
-                    step.expect(event)
-            elif isinstance(event, Ended):
-                self._replay_step(step, event.status)
-                step = None
-                yield
-            elif type(event) in _HANDLERS:
+        history = PastSteps(events)
+        for step in history:
+            if step is not None:
                 self._replay_step(step)
-                yield
-                step = PastStep(event, clock_us)  # type: ignore[arg-type]  # its type is one of the handled entries
-        if rewinds > read:
-            self._cut_short = step
-        else:
-            self._replay_step(step)
-        self.clock_us = max(self.clock_us, clock_us)
+            yield
+        if rewinds > history.rewinds:
+            self._cut_short = history.last
+        elif history.last is not None:
+            self._replay_step(history.last)
+        self.clock_us = max(self.clock_us, history.clock_us)
         self.is_replaying = False
         self.recorder.expected = None
 
@@ -168,23 +146,17 @@ class Execution:
         """The user's line that waits; where the orchestrator begins, if none does."""
         return self._driver.where() or self.behaviour.line
 
-    def _replay_step(self, step: PastStep | None, ended: str | None = None) -> None:
-        if self.end is not None or step is None:
+    def _replay_step(self, step: PastStep) -> None:
+        if self.end is not None:
             return
         self.clock_us = max(self.clock_us, step.clock_us)
-        self.recorder.expected, self.recorder.later = step.first, self._segments(step)
+        self.recorder.expected, self.recorder.later = step.first, step.segments(self._begin_rewound)
         self.feed(step.entry)
         self._check_rest()
         if self.recorder.broken is None:
-            self._replay_end(None if ended == "Terminated" else ended)
+            self._replay_end(None if step.ended == "Terminated" else step.ended)
         if self.recorder.broken is not None:
             self.end = End("Failed", failure=Failure.of(self.recorder.broken))
-
-    def _segments(self, step: PastStep) -> deque[Segment]:
-        return deque(
-            Segment(expected, partial(self._begin_rewound, number, clock_us))
-            for expected, number, clock_us in step.later
-        )
 
     def _begin_rewound(self, number: int, clock_us: int, live: bool = False) -> None:
         self.rewinds, self.clock_us = number, max(self.clock_us, clock_us)
@@ -204,7 +176,7 @@ class Execution:
             self.rewinds = entry.number
             return
         self.is_replaying, self.clock_us = True, step.clock_us
-        self.recorder.expected, self.recorder.later = step.first, self._segments(step)
+        self.recorder.expected, self.recorder.later = step.first, step.segments(self._begin_rewound)
         self.recorder.later.append(Segment(None, partial(self._begin_rewound, entry.number, now_us, live=True)))
         _HANDLERS[type(step.entry)](self, step.entry)
 
@@ -299,7 +271,7 @@ class Execution:
         if isinstance(step, Raised):
             if isinstance(step.error, Cancelled):
                 return End("Canceled", reason=step.error.reason)
-            return End("Failed", failure=failure_of(step.error), causes=self._causes_of(step.error))
+            return End("Failed", failure=failure_of(step.error), causes=self.causes.of(step.error))
         if step.value is None:
             return End("Completed")
         try:
@@ -383,26 +355,7 @@ class Execution:
             self._take(Raised(offence))
 
     def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
-        _, known = self._failures.setdefault(id(error), (error, set()))
-        known.update(actions)
-        for other in others:
-            known.update(self._failures.get(id(other), (other, set()))[1])
-
-    def _causes_of(self, error: BaseException) -> tuple[int, ...]:
-        """The actions whose failures an error carries: itself, or what it was raised from, or while (G27)."""
-        found: set[int] = set()
-        seen, todo = set[int](), [error]
-        while todo:
-            error = todo.pop()
-            seen.add(id(error))
-            known = self._failures.get(id(error))
-            if known is not None and known[0] is error:
-                found |= known[1]
-                continue
-            inner = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
-            before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-            todo += [one for one in (*inner, before) if one is not None and id(one) not in seen]
-        return tuple(sorted(found))
+        self.causes.note(error, actions, others)
 
     def finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:
@@ -420,14 +373,6 @@ def _call(behaviour: Orchestration, context: OrchestrationContext, data: bytes |
     what = f"input of orchestration {behaviour.name!r}"
     value = context.decode(b"null" if data is None else data, behaviour.input_type, what)
     return behaviour.function(context, value)
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Why an execution failed; the failure of a task stays visible as the inner one."""
-    failure = Failure.of(error)
-    if isinstance(error, TaskFailedError):
-        return msgspec.structs.replace(failure, inner=error.failure, non_retriable=error.non_retriable)
-    return failure
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = MappingProxyType(
