@@ -191,6 +191,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "cli_session",
         "cli_output",
         "cli_instances",
+        "cli_list",
         "cli_control",
         "cli_history",
         "cli_entities",

@@ -22,6 +22,7 @@ from durio.hosting import (
     cli_init,
     cli_instances,
     cli_letters,
+    cli_list,
     cli_running,
     cli_top,
 )
@@ -53,7 +54,7 @@ def command_line() -> App:
     add = _adder(app, Group("Instances", sort_key=1))
     add(cli_instances.start)
     add(cli_instances.status)
-    add(cli_instances.list_, "list")
+    add(cli_list.list_, "list")
     add(cli_history.history)
     add(cli_control.raise_event)
     add(cli_control.suspend)

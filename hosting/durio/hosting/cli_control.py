@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from durio.hosting.cli_errors import CliError, Exit, UsageError
-from durio.hosting.cli_instances import Input, InstanceId, Which
+from durio.hosting.cli_instances import Input, InstanceId
+from durio.hosting.cli_list import Which
 from durio.hosting.cli_output import Out
 from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
