@@ -7,12 +7,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from durio.entities import Vault, View
 from durio.hosting.cli_errors import Exit
 from durio.hosting.cli_output import Out, clean, status_text, table
 from durio.hosting.cli_program import load_app
+from durio.hosting.cli_session import existing
 from durio.hosting.cli_settings import Common, settings_of
+from durio.orchestration import ReplayResult
 from durio.orchestration import backup as backup_hub
-from durio.orchestration import replay_histories
+from durio.orchestration.replay import replay_all
 from durio.orchestration.upgrading import upgrade as upgrade_hub
 from durio.storage import HubReader
 
@@ -57,8 +60,11 @@ def replay(
     out = Out(common)
     settings = settings_of(common)
     app = load_app(settings)
-    with closing(HubReader.open(settings.require_hub())) as store, out.working("replaying"):
-        results = replay_histories(store, app, finished=finished)
+    results: list[ReplayResult] = []
+    with closing(HubReader.open(existing(settings.require_hub()))) as store, out.working("replaying") as tell:
+        for result in replay_all(View(store), app, Vault(store), finished=finished):
+            results.append(result)
+            tell(f"{len(results):,} instances replayed")
     broken = [result for result in results if not result.fits]
     if out.json:
         out.document(

@@ -50,9 +50,10 @@ def doctor(
     out, settings = Out(common), settings_of(common)
     hub, idle_s = existing(settings.require_hub()), duration_s(idle, "--idle")
     app = None if settings.app is None else load_app(settings)
-    with out.working(f"checking {hub}"):
+    with out.working(f"checking the file and all records of {hub}") as tell:
         found = Findings(verify(hub))
         if found.report.ok:
+            tell("looking for what stands still")
             found = trio.run(_examined, found.report, hub, app, idle_s)
     if out.json:
         out.document(_json(found))

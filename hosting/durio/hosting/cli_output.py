@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -75,15 +75,15 @@ class Out:
         self.notes.print(Text(clean(text)), soft_wrap=True)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """A sign of life while something takes long; nothing if nobody looks."""
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """A sign of life while something takes long, and a way to say how far it is; nothing if nobody looks."""
         if not self.notes.is_terminal:
-            yield
+            yield lambda _: None
             return
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         with Progress(*columns, console=self.notes, transient=True) as progress:
-            progress.add_task(what, total=None)
-            yield
+            task = progress.add_task(what, total=None)
+            yield lambda told: progress.update(task, description=told)
 
 
 def _console(file: Any, *, stderr: bool = False) -> Console:
