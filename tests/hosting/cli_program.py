@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -37,6 +38,11 @@ async def double(number: int) -> int:
 
 
 @app.activity
+async def repairable(file: str) -> str:
+    return Path(file).read_text("utf-8")
+
+
+@app.activity
 async def broken(what: str) -> None:
     raise ValueError(f"{what} is broken")
 
@@ -55,6 +61,12 @@ async def waits(ctx: OrchestrationContext, given: Any = None) -> Any:
 @app.orchestration
 async def fails(ctx: OrchestrationContext, what: str) -> None:
     await ctx.call_activity(broken, what)
+
+
+@app.orchestration
+async def reads(ctx: OrchestrationContext, file: str) -> list[Any]:
+    doubled = await ctx.call_activity(double, 1)
+    return [doubled, await ctx.call_activity(repairable, file)]
 
 
 @app.orchestration

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,26 @@ def test_the_life_of_an_instance(any_cli: Cli) -> None:
     assert cli.ok("status", again, "--json").json["input"] == 1
     assert cli.ok("restart", "t", "--same-id", "--json").json == {"instanceId": "t", "created": True}
     assert status(cli, "t") == "Running"
+
+
+def test_rewind(any_cli: Cli, tmp_path: Path) -> None:
+    """A dry run says what would be done again and changes nothing; then it is done, and what was well stays (G27)."""
+    cli, file = any_cli, tmp_path / "file.txt"
+    assert cli("start", "reads", "--id", "r", "--input", json.dumps(str(file)), "--wait").code == Exit.NO
+    plan = cli.ok("rewind", "r", "--dry-run", "--json").json
+    assert set(plan) == {"instanceId", "dryRun", "rewind", "dropped", "again", "rewound", "terminated", "kept"}
+    assert (plan["dryRun"], plan["rewind"], plan["rewound"], plan["terminated"]) == (True, 1, [], [])
+    assert any("repairable" in line for line in plan["again"])
+    assert not any("double" in line for line in plan["again"])
+    shown = cli.ok("rewind", "r", "--dry-run")
+    assert "asked for again:\n" in shown.out
+    assert shown.err == "nothing was changed\n"
+    assert status(cli, "r") == "Failed"
+    file.write_text("text")
+    assert cli.ok("rewind", "r", "--reason", "the file is there").err == "r rewound\n"
+    assert cli.ok("status", "r", "--wait", "--json").json["output"] == [2, "text"]
+    for arguments in (("rewind", "r"), ("rewind", "r", "--dry-run"), ("rewind", "nobody")):
+        assert cli(*arguments).code == Exit.NO
 
 
 def test_purge_by_id(any_cli: Cli) -> None:

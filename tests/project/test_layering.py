@@ -193,6 +193,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "cli_instances",
         "cli_list",
         "cli_control",
+        "cli_rewind",
         "cli_history",
         "cli_entities",
         "cli_letters",

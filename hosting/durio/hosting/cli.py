@@ -23,6 +23,7 @@ from durio.hosting import (
     cli_instances,
     cli_letters,
     cli_list,
+    cli_rewind,
     cli_running,
     cli_top,
 )
@@ -61,6 +62,7 @@ def command_line() -> App:
     add(cli_control.resume)
     add(cli_control.cancel)
     add(cli_control.terminate)
+    add(cli_rewind.rewind)
     add(cli_control.restart)
     add(cli_control.purge)
     add = _adder(app, Group("Entities", sort_key=2))
