@@ -28,7 +28,7 @@ class Mailbox:
         self.prefix = keys.mailbox(address)
         self._view = view
         self._decode = decode
-        self._control: deque[Mail] = deque()
+        self._control: list[Mail] = []
         self._queue: deque[Mail] = deque()
         self._more = False
         self.unreadable: dict[bytes, Unreadable] = {}
@@ -57,7 +57,7 @@ class Mailbox:
 
     def pop_control(self) -> Mail:
         """Take it out of the window."""
-        return self._control.popleft()
+        return self._control.pop(0)
 
     def peek(self) -> Mail | None:
         """The next message of the other lanes."""
@@ -85,7 +85,7 @@ class Mailbox:
         if self._more and rows[-1][0] < self._cursor:
             rows = self._rows(self.prefix, self._cursor, None)  # all of the control lane is always there
         rows = self._readable(rows)
-        self._control = deque(row for row in rows if row[0] < self._cursor)
+        self._control = [row for row in rows if row[0] < self._cursor]
         self._queue = deque(row for row in rows if row[0] >= self._cursor)
 
     def _refill(self) -> None:

@@ -18,6 +18,7 @@ from durio.entities import Caller, Env, Failure, Job, Message, Payloads, without
 from durio.orchestration.errors import ActivityTimeout, NoActivity
 from durio.orchestration.limits import JOBS_WAITING_MAX
 from durio.orchestration.messages import ActivityDone
+from durio.orchestration.records import execution_of
 from durio.orchestration.registry import Activity, Registry
 from durio.storage import Notes
 
@@ -171,7 +172,7 @@ class ActivityRunner:
             job.attempt,
             job.idempotency_key,
             dict(job.tags or {}),
-            execution_id=job.execution,
+            execution_id=execution_of(job.execution),
         )
         CURRENT_ACTIVITY.set(context)
         scope = trio.CancelScope()

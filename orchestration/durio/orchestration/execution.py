@@ -88,7 +88,7 @@ class Execution:
         self._driver = Driver(self.guard, behaviour.name, self)
         self._wait: Wait | First | None = None
         self._cut_short: PastStep | None = None
-        self.causes = Causes()
+        self._causes: Causes | None = None
 
     @property
     def wait(self) -> Wait | First | None:
@@ -177,7 +177,7 @@ class Execution:
             return
         self.is_replaying, self.clock_us = True, step.clock_us
         self.recorder.expected, self.recorder.later = step.first, step.segments(self._begin_rewound)
-        self.recorder.later.append(Segment(None, partial(self._begin_rewound, entry.number, now_us, live=True)))
+        self.recorder.later += (Segment(None, partial(self._begin_rewound, entry.number, now_us, live=True)),)
         _HANDLERS[type(step.entry)](self, step.entry)
 
     def _end_cut_short(self) -> None:
@@ -271,7 +271,11 @@ class Execution:
         if isinstance(step, Raised):
             if isinstance(step.error, Cancelled):
                 return End("Canceled", reason=step.error.reason)
-            return End("Failed", failure=failure_of(step.error), causes=self.causes.of(step.error))
+            return End(
+                "Failed",
+                failure=failure_of(step.error),
+                causes=() if self._causes is None else self._causes.of(step.error),
+            )
         if step.value is None:
             return End("Completed")
         try:
@@ -355,7 +359,9 @@ class Execution:
             self._take(Raised(offence))
 
     def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
-        self.causes.note(error, actions, others)
+        if self._causes is None:
+            self._causes = Causes()
+        self._causes.note(error, actions, others)
 
     def finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:

@@ -41,9 +41,9 @@ class PastStep:
         """Here the step was rewound, and went on."""
         self._later.append((deque(), number, clock_us))
 
-    def segments(self, begin: Callable[[int, int], None]) -> deque[Segment]:
+    def segments(self, begin: Callable[[int, int], None]) -> tuple[Segment, ...]:
         """The actions behind each rewind; `begin` gets its number and time on the way there."""
-        return deque(Segment(expected, partial(begin, number, at_us)) for expected, number, at_us in self._later)
+        return tuple(Segment(expected, partial(begin, number, at_us)) for expected, number, at_us in self._later)
 
 
 class PastSteps:

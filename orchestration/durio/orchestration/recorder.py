@@ -38,7 +38,7 @@ class Recorder:
         self.actions: list[Action] = []
         self.expected: deque[HistoryEvent] | None = None
         """In replay: what history holds for this step and the code has not asked for yet."""
-        self.later: deque[Segment] = deque()
+        self.later: tuple[Segment, ...] = ()
         """What history holds for this step behind rewinds of it."""
         self.dead = False
         self.broken: Exception | None = None
@@ -126,8 +126,8 @@ class Recorder:
     def rest(self) -> HistoryEvent | None:
         """What history holds for this step and the code did not ask for; the step is over."""
         left = self.expected[0] if self.expected else None
-        while self.later:
-            segment = self.later.popleft()
+        later, self.later = self.later, ()
+        for segment in later:
             segment.begin()
             if left is None and segment.expected:
                 left = segment.expected[0]
@@ -136,7 +136,7 @@ class Recorder:
     def _go_on(self) -> None:
         """The code has asked for all that it had asked for before it was rewound."""
         while self.later and self.expected is not None and not self.expected:
-            segment = self.later.popleft()
+            segment, self.later = self.later[0], self.later[1:]
             segment.begin()
             self.expected = segment.expected
 

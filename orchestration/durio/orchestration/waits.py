@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -45,8 +45,8 @@ class _Node:
 
     def __init__(self, task: Task[Any]) -> None:
         self.task = task
-        self.parents: list[_Node] = []
-        self.members: list[_Node] = []
+        self.parents: tuple[_Node, ...] = ()
+        self.members: Sequence[_Node] = ()
         self.missing = 0
         self.ready = False
         self.position = 0
@@ -126,14 +126,15 @@ class Wait:
                 continue
             if isinstance(task, CompositeTask):
                 self._plain = self._plain and (node is root or not isinstance(task, AnyTask))
+                members: list[_Node] = []
                 for member in task.members:
                     inner = self._leaves.get(member)
                     if inner is None:
                         inner = self._leaves[member] = _Node(member)
                         todo.append(inner)
-                    inner.parents.append(node)
-                    node.members.append(inner)
-                node.missing = len(task.members)
+                    inner.parents += (node,)
+                    members.append(inner)
+                node.members, node.missing = members, len(members)
             elif isinstance(task, EventTask):
                 self._waiters.setdefault(task.name, []).append(node)
         return root
