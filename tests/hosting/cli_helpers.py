@@ -86,7 +86,7 @@ class Owner(threading.Thread):
 
     def __enter__(self) -> Self:
         self.start()
-        assert self._opened.wait(10)
+        assert self._opened.wait(60)
         return self
 
     def __exit__(

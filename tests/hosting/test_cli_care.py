@@ -48,8 +48,14 @@ def test_a_hub_that_is_well(any_cli: Cli) -> None:
     told = cli.ok("doctor", "--idle", "0s")
     assert "nothing is wrong" in told.out
     assert "1 wait for events from outside" in told.err
-    assert "event 'go'" in cli.ok("doctor", "--idle", "0s", "--waiting").out
     assert cli.ok("doctor", "--idle", "1h", "--json").json["stuck"] == []
+
+
+def test_who_waits_for_others_is_shown_if_asked_for(cli: Cli) -> None:
+    """`--waiting` names the events."""
+    with Owner(cli.hub):
+        cli.ok("start", "waits", "--id", "w")
+        assert "event 'go'" in cli.ok("doctor", "--idle", "0s", "--waiting").out
 
 
 def test_missing_code_is_found(cli: Cli) -> None:
