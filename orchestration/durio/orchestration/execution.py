@@ -132,7 +132,7 @@ class Execution:
             self._cut_short = history.last
         elif history.last is not None:
             self._replay_step(history.last)
-        self.clock_us = max(self.clock_us, history.clock_us)
+        self.clock_us = history.clock_us
         self.is_replaying = False
         self.recorder.expected = None
 
@@ -149,7 +149,7 @@ class Execution:
     def _replay_step(self, step: PastStep) -> None:
         if self.end is not None:
             return
-        self.clock_us = max(self.clock_us, step.clock_us)
+        self.clock_us = step.clock_us
         self.recorder.expected, self.recorder.later = step.first, step.segments(self._begin_rewound)
         self.feed(step.entry)
         self._check_rest()
@@ -159,7 +159,7 @@ class Execution:
             self.end = End("Failed", failure=Failure.of(self.recorder.broken))
 
     def _begin_rewound(self, number: int, clock_us: int, live: bool = False) -> None:
-        self.rewinds, self.clock_us = number, max(self.clock_us, clock_us)
+        self.rewinds, self.clock_us = number, clock_us
         self.is_replaying = self.is_replaying and not live
 
     def _check_rest(self) -> None:
