@@ -6,8 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
+import trio
 from starlette.types import ASGIApp, Message
 
 from durio.entities import VirtualEnv
@@ -63,11 +65,11 @@ class Web:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 7071),
             "state": {},
@@ -76,7 +78,9 @@ class Web:
         told: list[Message] = []
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": parts.pop() if parts else b"", "more_body": False}
+            if not parts:
+                await trio.sleep_forever()  # nobody leaves before the answer
+            return {"type": "http.request", "body": parts.pop(), "more_body": False}
 
         async def send(message: Message) -> None:
             told.append(message)

@@ -180,6 +180,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "starters",
         "instance_routes",
         "entity_routes",
+        "openapi",
         "access",
         "health",
         "http",

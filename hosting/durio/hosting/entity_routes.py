@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 from starlette.responses import JSONResponse, Response
@@ -9,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from durio.entities import EntityId
 from durio.hosting.call import NO_BODY, Call
 from durio.hosting.instance_routes import PAGE_SIZE, PAGE_SIZE_MAX, TOKEN
-from durio.hosting.table import Param, Route
+from durio.hosting.table import JSON_OR_TEXT, Param, Route
 from durio.hosting.wire import entity_object
 
 
@@ -60,6 +61,7 @@ _LIST: Final = (
     Param("top", "integer", "How many at most (100)."),
 )
 _PAGE: Final = f"A list of entities; the header `{TOKEN}` has the token of the next page, if there is one."
+_SHOWS: Final = MappingProxyType({200: "Entities"})
 
 ROUTES: Final = (
     Route(
@@ -70,6 +72,7 @@ ROUTES: Final = (
         {202: "The signal is on disk."},
         (Param("op", "string", "The operation."),),
         "The input of the operation: JSON, plain text with content type text/plain, or nothing.",
+        JSON_OR_TEXT,
     ),
     Route("DELETE", "entities/{name}/{key}", delete, "Delete an entity.", {202: "The signal is on disk."}),
     Route(
@@ -78,7 +81,8 @@ ROUTES: Final = (
         state,
         "The state of an entity; `$` is the empty key.",
         {200: "The state.", 404: "It has none."},
+        shows={200: "Value"},
     ),
-    Route("GET", "entities/{name}", entities, "The entities of a name, in order.", {200: _PAGE}, _LIST),
-    Route("GET", "entities", entities, "All entities, in the order of their ids.", {200: _PAGE}, _LIST),
+    Route("GET", "entities/{name}", entities, "The entities of a name, in order.", {200: _PAGE}, _LIST, shows=_SHOWS),
+    Route("GET", "entities", entities, "All entities, in the order of their ids.", {200: _PAGE}, _LIST, shows=_SHOWS),
 )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route as WebRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import durio.hosting.entity_routes as entity_routes
 import durio.hosting.instance_routes as instance_routes
@@ -23,7 +25,8 @@ from durio.hosting.call import Call, Options
 from durio.hosting.health import Health
 from durio.hosting.http_client import DurableOrchestrationClient
 from durio.hosting.links import WEBHOOKS, Links
-from durio.hosting.problems import code_of, problem
+from durio.hosting.openapi import document
+from durio.hosting.problems import BadRequest, code_of, problem
 from durio.hosting.table import Table
 from durio.orchestration import App, Client
 
@@ -67,7 +70,7 @@ class _Api:
     async def _answer(self, request: Request) -> Response:
         refusal = self._access.refusal(request.scope)
         if refusal is not None:
-            return JSONResponse({"Message": refusal[1]}, refusal[0])
+            return problem(BadRequest(refusal[1], refusal[0]), refusal[0])
         try:
             found = self._table.find(request.method, _below(request.scope))
             if found is None:
@@ -75,12 +78,22 @@ class _Api:
             route, path = found
             call = Call(request, self._client, self._app, self._options, path, self._managed)
             return await route.handler(call)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         except Exception as error:
             code = code_of(error)
             if code is None:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 code = 500
             return problem(error, code)
+
+
+class _Below(Mount):
+    """Everything below a base, line breaks in ids too: what is wrong about them is said by who knows."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 def http_api(
@@ -117,7 +130,7 @@ def http_api(
     def api(table: Table, managed: bool) -> _Api:
         return _Api(table, durable, app, options, access, managed)
 
-    mounts: list[BaseRoute] = [Mount(base, api(MANAGEMENT, True)) for base in BASES]
+    mounts: list[BaseRoute] = [_Below(base, api(MANAGEMENT, True)) for base in BASES]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(cors_origins),
@@ -125,8 +138,14 @@ def http_api(
         allow_headers=["*"],
         expose_headers=["Location", "Retry-After", instance_routes.TOKEN],
     )
+    told = document({WEBHOOKS: MANAGEMENT, "/api": STARTERS}, keys=bool(keys))
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(told)
+
+    mounts.append(WebRoute("/openapi.json", openapi))
     found = Starlette(
-        routes=[*mounts, *routes, Mount("/api", api(STARTERS, False)), Mount("/health", Health(durable))],
+        routes=[*mounts, *routes, _Below("/api", api(STARTERS, False)), Mount("/health", Health(durable))],
         middleware=[cors] if cors_origins else [],
     )
     found.router.redirect_slashes = False  # paths are what they are: what is not there is 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -142,6 +143,7 @@ _REASON: Final = (Param("reason", "string", "Why; it is kept."),)
 _ACCEPTED: Final = "Accepted."
 _UNKNOWN: Final = "There is no such instance."
 _OVER: Final = "It has ended."
+_PROBLEMS: Final = MappingProxyType({404: "Problem", 410: "Problem"})
 _SHOW_INPUT: Final = Param("showInput", "boolean", "Whether the input is shown.")
 _FROM: Final = Param("createdTimeFrom", "date-time", "Created at this time or later.")
 _FILTERS: Final = (
@@ -154,7 +156,13 @@ _PAGING: Final = Param("top", "integer", "How many at most; without it, and with
 
 def _control(word: str, handler: Any, what: str) -> Route:
     return Route(
-        "POST", f"instances/{{id}}/{word}", handler, what, {202: _ACCEPTED, 404: _UNKNOWN, 410: _OVER}, _REASON
+        "POST",
+        f"instances/{{id}}/{word}",
+        handler,
+        what,
+        {202: _ACCEPTED, 404: _UNKNOWN, 410: _OVER},
+        _REASON,
+        shows=_PROBLEMS,
     )
 
 
@@ -176,6 +184,7 @@ ROUTES: Final = (
             _SHOW_INPUT,
             Param("returnInternalServerErrorOnFailure", "boolean", "Whether Failed is answered with 500."),
         ),
+        shows={200: "Status", 202: "Status", 500: "Status"},
     ),
     Route(
         "GET",
@@ -184,6 +193,7 @@ ROUTES: Final = (
         "The instances that match, in the order of their creation.",
         {200: f"A list of statuses; the header `{TOKEN}` has the token of the next page, if there is one."},
         (_FROM, *_FILTERS, _SHOW_INPUT, _PAGING),
+        shows={200: "Statuses"},
     ),
     Route(
         "POST",
@@ -192,6 +202,7 @@ ROUTES: Final = (
         "Send an event to an instance.",
         {202: _ACCEPTED, 404: _UNKNOWN, 410: _OVER},
         body="The data of the event: JSON, with content type application/json.",
+        shows=_PROBLEMS,
     ),
     _control("terminate", terminate, "End an instance, and its sub-orchestrations."),
     _control("cancel", cancel, "Ask an instance to end; it may clean up first."),
@@ -215,6 +226,7 @@ ROUTES: Final = (
             waiting.POLLING,
             waiting.ON_FAILURE,
         ),
+        shows={202: "Links", 200: "Value", 409: "Problem", 500: "Status"},
     ),
     Route(
         "DELETE",
@@ -222,14 +234,20 @@ ROUTES: Final = (
         purge,
         "Forget an instance that has ended.",
         {200: "How many were deleted: `instancesDeleted`, 0 if it runs.", 404: _UNKNOWN},
+        shows={200: "Deleted"},
     ),
     Route(
         "DELETE",
         "instances",
         purge_by,
         "Forget all instances that match and have ended.",
-        {200: "How many were deleted: `instancesDeleted`.", 404: "None matched."},
+        {
+            200: "How many were deleted: `instancesDeleted`.",
+            400: "Something about the request cannot be understood, or `createdTimeFrom` is missing.",
+            404: "None matched.",
+        },
         (Param("createdTimeFrom", "date-time", "Created at this time or later.", True), *_FILTERS),
+        shows={200: "Deleted", 400: "Problem"},
     ),
     Route(
         "POST", "makeprimary", make_primary, "For tools that ask for it: does nothing.", {200: "There is one owner."}

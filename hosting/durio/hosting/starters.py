@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 import durio.hosting.waiting as waiting
 from durio.hosting.call import NO_BODY, Call
 from durio.hosting.problems import BadRequest
-from durio.hosting.table import Param, Route
+from durio.hosting.table import JSON_OR_TEXT, Param, Route
 from durio.orchestration import InstanceAlreadyExists, Started
 
 VERSION: Final = Param("version", "string", "The version of the orchestration; the newest, if there is none.")
@@ -74,6 +74,8 @@ MANAGED: Final = tuple(
         },
         (VERSION, waiting.TIMEOUT, waiting.POLLING, waiting.ON_FAILURE),
         INPUT,
+        JSON_OR_TEXT,
+        {202: "Links", 200: "Value", 409: "Problem", 500: "Status"},
     )
     for path in ("orchestrators/{name}", "orchestrators/{name}/{id}")
 )
@@ -89,6 +91,8 @@ OUTSIDE: Final = (
             {200: waiting.ENDED, 202: STARTED, 409: _CONFLICT, 500: waiting.FAILED},
             (VERSION, waiting.TIMEOUT, waiting.RETRY, waiting.ON_FAILURE),
             INPUT,
+            JSON_OR_TEXT,
+            {202: "Links", 200: "Value", 409: "Text", 500: "Status"},
         )
         for path in ("orchestrators/{name}/wait", "orchestrators/{name}/{id}/wait")
     ),
@@ -101,6 +105,8 @@ OUTSIDE: Final = (
             {202: STARTED, 200: "With `ifRunning=return`: the links of the one that runs.", 409: _CONFLICT},
             (VERSION, _IF_RUNNING),
             INPUT,
+            JSON_OR_TEXT,
+            {202: "Links", 200: "Links", 409: "Text"},
         )
         for path in ("orchestrators/{name}", "orchestrators/{name}/{id}")
     ),

@@ -27,12 +27,17 @@ class Param:
     required: bool = False
 
 
+EMPTY: Final[Mapping[int, str]] = MappingProxyType({})
+JSON_OR_TEXT: Final = ("application/json", "text/plain")
+
+
 @attrs.frozen(eq=False)
 class Route:
     """One thing that can be asked. `path` has its parameters in braces, and no base in front.
 
     `body`: what the body is, in words; empty: none is read. `answers`: each status code that it may have, besides those
-    that every route may have, with what it says.
+    that every route may have, with what it says. `shows`: which kind of body an answer has: a schema of the OpenAPI
+    document, or `Text`; without one it has none.
     """
 
     method: str
@@ -42,6 +47,8 @@ class Route:
     answers: Mapping[int, str]
     query: tuple[Param, ...] = ()
     body: str = ""
+    body_types: tuple[str, ...] = ("application/json",)
+    shows: Mapping[int, str] = EMPTY
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import trio
 from starlette.responses import JSONResponse, Response
 
+from durio.entities import single
 from durio.hosting.call import Call
 from durio.hosting.problems import BadRequest
 from durio.hosting.table import Param
 from durio.hosting.wire import status_object
-from durio.orchestration import OrchestrationRuntimeStatus, Started
+from durio.orchestration import DurableOrchestrationStatus, OrchestrationRuntimeStatus, Started
 
 WAIT_S: Final = 10.0
 INTERVAL_S: Final = 1.0
@@ -51,7 +53,7 @@ def time_or_default(call: Call) -> float:
 
 async def answer(call: Call, started: Started, timeout_s: float | None) -> Response:
     """The end of an instance, if it comes in that time; its links, if not, and if nobody waits."""
-    status = None if timeout_s is None else await call.client.ended_within(started, timeout_s)
+    status = None if timeout_s is None else await _ended(call, started, timeout_s)
     if status is None:
         return call.client.create_check_status_response(call.request, started)
     if status.runtime_status == OrchestrationRuntimeStatus.Completed:
@@ -59,6 +61,25 @@ async def answer(call: Call, started: Started, timeout_s: float | None) -> Respo
     failed = status.runtime_status == OrchestrationRuntimeStatus.Failed
     code = 500 if failed and call.flag("returnInternalServerErrorOnFailure") else 200
     return JSONResponse(status_object(status, call.client.plain), code)
+
+
+async def _ended(call: Call, started: Started, timeout_s: float) -> DurableOrchestrationStatus | None:
+    """The end of an instance, if it comes in that time, and while somebody waits for it."""
+    found: DurableOrchestrationStatus | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_left, call, nursery.cancel_scope)
+            found = await call.client.ended_within(started, timeout_s)
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise single(group) from None
+    return found
+
+
+async def _until_left(call: Call, scope: trio.CancelScope) -> None:
+    while (await call.request.receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 def _check_interval(timeout_s: float, interval_s: float) -> None:
