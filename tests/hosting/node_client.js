@@ -2,6 +2,8 @@
 // Arguments: the folder with node_modules; what the client is made from, as JSON.
 const assert = require("node:assert/strict");
 const { createRequire } = require("node:module");
+const fs = require("node:fs");
+const os = require("node:os");
 const path = require("node:path");
 
 const [folder, binding] = process.argv.slice(2);
@@ -106,7 +108,15 @@ async function control() {
 }
 
 async function rewinds() {
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "rewind-")), "file");
+    await df.startNew("Reads", { instanceId: "w", input: file });
+    await is("w", "Failed");
+    fs.writeFileSync(file, "there now");
+    await df.rewind("w", "the file is there");
+    assert.equal((await is("w", "Completed")).output, "there now");
+    fs.rmSync(path.dirname(file), { recursive: true });
     await assert.rejects(df.rewind("nobody", "x"));
+    await assert.rejects(df.rewind("w", "again"));
 }
 
 async function waits() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -36,6 +37,16 @@ def say_hello(city: str) -> str:
 @app.activity
 def breaks(_: Any) -> None:
     raise ValueError("broken")
+
+
+@app.activity
+def reads(path: str) -> str:
+    return Path(path).read_text()
+
+
+@app.orchestration(name="Reads")
+async def read_file(ctx: OrchestrationContext, path: str) -> str:
+    return await ctx.call_activity(reads, path)
 
 
 @app.orchestration(name="E1_HelloSequence")
