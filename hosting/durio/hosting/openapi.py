@@ -21,8 +21,7 @@ _KINDS: Final[Mapping[str, Json]] = MappingProxyType(
         "date-time": {"type": "string", "format": "date-time"},
     }
 )
-_TEXT: Final[Json] = {"type": "string"}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_TEXT: Final[Mapping[str, str]] = MappingProxyType({"type": "string"})
 _STATUSES: Final = (
     "Running",
     "Completed",
@@ -33,12 +32,6 @@ _STATUSES: Final = (
     "Pending",
     "Suspended",
 )
-
-
-def _object(properties: Json, required: Iterable[str] = ()) -> Json:
-    return {"type": "object", "properties": properties, "required": sorted(required)}
-
-
 _LINKS: Final = (
     "statusQueryGetUri",
     "sendEventPostUri",
@@ -50,34 +43,38 @@ _LINKS: Final = (
     "resumePostUri",
 )
 _PROBLEM: Final = ("Message", "ExceptionMessage", "ExceptionType", "StackTrace")
-_STATUS: Final[Json] = {
-    "name": {"type": ["string", "null"]},
-    "instanceId": _TEXT,
-    "runtimeStatus": {"enum": list(_STATUSES)},
-    "input": {},
-    "customStatus": {},
-    "output": {},
-    "createdTime": _TIME,
-    "lastUpdatedTime": _TIME,
-    "historyEvents": {"type": ["array", "null"], "items": {"type": "object"}},
-}
-_ENTITY: Final[Json] = {
-    "entityId": _object({"name": _TEXT, "key": _TEXT}, ("name", "key")),
-    "lastOperationTime": _TIME,
-    "state": {},
-}
-_SCHEMAS: Final[Mapping[str, Json]] = MappingProxyType(
-    {
-        "Links": _object({"id": _TEXT, **dict.fromkeys(_LINKS, _TEXT)}, ("id", *_LINKS)),
-        "Status": _object(_STATUS, _STATUS),
+
+
+def _object(properties: Json, required: Iterable[str] = ()) -> Json:
+    return {"type": "object", "properties": properties, "required": sorted(required)}
+
+
+def _schemas() -> Json:
+    """The kinds of bodies that answers have."""
+    text, time = dict(_TEXT), _KINDS["date-time"]
+    status = {
+        "name": {"type": ["string", "null"]},
+        "instanceId": text,
+        "runtimeStatus": {"enum": list(_STATUSES)},
+        "input": {},
+        "customStatus": {},
+        "output": {},
+        "createdTime": time,
+        "lastUpdatedTime": time,
+        "historyEvents": {"type": ["array", "null"], "items": {"type": "object"}},
+    }
+    entity_id = _object({"name": text, "key": text}, ("name", "key"))
+    entity = {"entityId": entity_id, "lastOperationTime": time, "state": {}}
+    return {
+        "Links": _object({"id": text, **dict.fromkeys(_LINKS, text)}, ("id", *_LINKS)),
+        "Status": _object(status, status),
         "Statuses": {"type": "array", "items": {"$ref": "#/components/schemas/Status"}},
-        "Entity": _object(_ENTITY, ("entityId", "lastOperationTime")),
+        "Entity": _object(entity, ("entityId", "lastOperationTime")),
         "Entities": {"type": "array", "items": {"$ref": "#/components/schemas/Entity"}},
         "Deleted": _object({"instancesDeleted": {"type": "integer"}}, ("instancesDeleted",)),
-        "Problem": _object(dict.fromkeys(_PROBLEM, _TEXT), _PROBLEM),
+        "Problem": _object(dict.fromkeys(_PROBLEM, text), _PROBLEM),
         "Value": {"description": "Any JSON value."},
     }
-)
 
 
 def document(tables: Mapping[str, Table], *, keys: bool) -> Json:
@@ -100,7 +97,7 @@ def document(tables: Mapping[str, Table], *, keys: bool) -> Json:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": dict(_SCHEMAS),
+            "schemas": _schemas(),
             "securitySchemes": {
                 "query": {"type": "apiKey", "in": "query", "name": "code"},
                 "header": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
@@ -150,7 +147,7 @@ def _response(what: str, schema: str | None) -> Json:
     if schema is None:
         return {"description": what}
     if schema == "Text":
-        return {"description": what, "content": {"text/plain": {"schema": _TEXT}}}
+        return {"description": what, "content": {"text/plain": {"schema": dict(_TEXT)}}}
     return {
         "description": what,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
