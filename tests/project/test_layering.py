@@ -183,6 +183,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "openapi",
         "access",
         "health",
+        "metrics",
         "http",
         "serving",
         "cli_errors",

@@ -80,6 +80,11 @@ class Runtime:
         self._broken: BaseException | None = None
         self._nursery: trio.Nursery | None = None
 
+    @property
+    def disk_full(self) -> bool:
+        """Whether there was no room for the last commit (G32)."""
+        return bool(self._shortage)
+
     # What clients use
 
     def request_id(self, given: str | None) -> str | None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import attrs
+import trio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -25,9 +27,10 @@ from durio.hosting.call import Call, Options
 from durio.hosting.health import Health
 from durio.hosting.http_client import DurableOrchestrationClient
 from durio.hosting.links import WEBHOOKS, Links
+from durio.hosting.metrics import NO_ROUTE, Metrics, MetricsPage
 from durio.hosting.openapi import document
 from durio.hosting.problems import BadRequest, code_of, problem
-from durio.hosting.table import Table
+from durio.hosting.table import Route, Table
 from durio.orchestration import App, Client
 
 logger = logging.getLogger("durio.hosting")
@@ -42,50 +45,49 @@ BASES: Final = (WEBHOOKS, "/durabletask", "/admin/extensions/DurableTaskExtensio
 """Where the management API lies: as links say, as client libraries call it, and as in 2018."""
 
 
+@attrs.frozen(eq=False)
 class _Api:
     """One table under one base."""
 
-    def __init__(
-        self,
-        table: Table,
-        client: DurableOrchestrationClient,
-        app: App,
-        options: Options,
-        access: Access,
-        managed: bool,
-    ) -> None:
-        self._table = table
-        self._client = client
-        self._app = app
-        self._options = options
-        self._access = access
-        self._managed = managed
+    _table: Table
+    _client: DurableOrchestrationClient
+    _app: App
+    _options: Options
+    _access: Access
+    _metrics: Metrics
+    _managed: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
+        request, began = Request(scope, receive), trio.current_time()
+        with self._metrics.under_way():
+            route, response = await self._answer(request)
+            base = "" if self._managed else "api/"
+            label = NO_ROUTE if route is None else f"{base}{route.path}"
+            self._metrics.note(label, request.method, response.status_code, trio.current_time() - began)
+            await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> tuple[Route | None, Response]:
         refusal = self._access.refusal(request.scope)
         if refusal is not None:
-            return problem(BadRequest(refusal[1], refusal[0]), refusal[0])
+            return None, problem(BadRequest(refusal[1], refusal[0]), refusal[0])
+        route: Route | None = None
         try:
             found = self._table.find(request.method, _below(request.scope))
             if found is None:
-                return Response(status_code=404)
+                return None, Response(status_code=404)
             route, path = found
             call = Call(request, self._client, self._app, self._options, path, self._managed)
-            return await route.handler(call)
+            return route, await route.handler(call)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            return route, Response(status_code=400)  # nobody reads it
         except Exception as error:
             code = code_of(error)
             if code is None:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 code = 500
-            return problem(error, code)
+            return route, problem(error, code)
 
 
 class _Below(Mount):
@@ -113,11 +115,12 @@ def http_api(
     """The HTTP API of the hub that `client` is a client of, to be served or mounted by any ASGI server on Trio.
 
     The management API of Azure Durable Functions under `/runtime/webhooks/durabletask`, `/durabletask` and
-    `/admin/extensions/DurableTaskExtension`, starters under `/api/orchestrators`, and `/health/live`, `/health/ready`.
+    `/admin/extensions/DurableTaskExtension`, starters under `/api/orchestrators`, `/health/live`, `/health/ready`,
+    `/metrics` for Prometheus, and `/openapi.json`.
 
-    `keys`: every request but those for health needs one of them. `base_url`: where the API is, as others see it; links
-    begin with it (without it: with what the request says; `trust_forwarded`: with what a proxy says). `cors_origins`:
-    pages of these origins may ask, `"*"`: all. `hosts`: only requests for these names are taken.
+    `keys`: every request needs one of them, but those for health and `/openapi.json`. `base_url`: where the API is, as
+    others see it; links begin with it (without it: with what the request says; `trust_forwarded`: with what a proxy
+    says). `cors_origins`: pages of these origins may ask, `"*"`: all. `hosts`: only requests for these names are taken.
     `request_bytes_max`: larger bodies are refused. `unwrap_json_strings`: undo the double encoding of Azure's Python
     client. `routes`: your own, behind the same CORS rules but no keys; their handlers find a
     `DurableOrchestrationClient` in `request.app.state.client`.
@@ -126,11 +129,6 @@ def http_api(
     durable = DurableOrchestrationClient(client, links)
     options = Options(request_bytes_max, unwrap_json_strings)
     access = Access(tuple(keys), tuple(cors_origins), None if hosts is None else frozenset(hosts))
-
-    def api(table: Table, managed: bool) -> _Api:
-        return _Api(table, durable, app, options, access, managed)
-
-    mounts: list[BaseRoute] = [_Below(base, api(MANAGEMENT, True)) for base in BASES]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(cors_origins),
@@ -138,19 +136,35 @@ def http_api(
         allow_headers=["*"],
         expose_headers=["Location", "Retry-After", instance_routes.TOKEN],
     )
-    told = document({WEBHOOKS: MANAGEMENT, "/api": STARTERS}, keys=bool(keys))
-
-    async def openapi(_: Request) -> Response:
-        return JSONResponse(told)
-
-    mounts.append(WebRoute("/openapi.json", openapi))
     found = Starlette(
-        routes=[*mounts, *routes, _Below("/api", api(STARTERS, False)), Mount("/health", Health(durable))],
+        routes=_routes(durable, app, options, access, routes),
         middleware=[cors] if cors_origins else [],
     )
     found.router.redirect_slashes = False  # paths are what they are: what is not there is 404
     found.state.client = durable
     return found
+
+
+def _routes(
+    client: DurableOrchestrationClient, app: App, options: Options, access: Access, own: Sequence[BaseRoute]
+) -> list[BaseRoute]:
+    metrics = Metrics()
+    told = document({WEBHOOKS: MANAGEMENT, "/api": STARTERS}, keys=bool(access.keys))
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(told)
+
+    def api(table: Table, managed: bool) -> _Api:
+        return _Api(table, client, app, options, access, metrics, managed)
+
+    return [
+        *(_Below(base, api(MANAGEMENT, True)) for base in BASES),
+        WebRoute("/openapi.json", openapi),
+        WebRoute("/metrics", MetricsPage(metrics, client, access), methods=["GET"]),
+        Mount("/health", Health(client)),
+        *own,
+        _Below("/api", api(STARTERS, False)),
+    ]
 
 
 def _below(scope: Scope) -> str:
