@@ -91,7 +91,7 @@ def hub_lines(runtime: Runtime) -> Iterator[str]:
             "durio_hub_actors_ready",
             "gauge",
             "Entities and instances with a turn to take.",
-            lambda: len(kernel.queue.waiting),
+            len(kernel.queue.waiting),
         ),
         ("durio_hub_answers_awaited", "gauge", "Requests that wait for an answer.", len(runtime.answers)),
         ("durio_hub_ends_awaited", "gauge", "Instances whose end is waited for.", len(runtime.endings)),
