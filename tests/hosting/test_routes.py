@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from durio.entities import EntityId
+from durio.hosting import serve
 from tests.hosting.helpers import Answer, Web, web
 from tests.hosting.town import app
 
@@ -232,30 +237,35 @@ async def test_starters(autojump_clock: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sent", "seen"),
+    ("sent", "python", "others"),
     [
-        ("Echo", {"city": "x"}, {"city": "x"}),  # the JavaScript client, curl
-        ("Echo", '{"city": "x"}', {"city": "x"}),  # the Python client
-        ("Echo", "5", 5),
-        ("Echo", '"5"', "5"),
-        ("Echo", "hello", "hello"),
-        ("Echo", "", None),  # the JavaScript client without an input
-        ("EchoText", "5", "5"),
-        ("EchoText", '"5"', "5"),
-        ("EchoText", "", ""),
+        ({"city": "x"}, {"city": "x"}, {"city": "x"}),
+        ('{"city": "x"}', {"city": "x"}, '{"city": "x"}'),
+        ("5", 5, "5"),
+        ('"5"', "5", '"5"'),
+        ("hello", "hello", "hello"),
+        ("", None, None),  # the JavaScript client without an input
     ],
 )
-async def test_both_clients_mean_the_same(autojump_clock: object, name: str, sent: Any, seen: Any) -> None:
-    """A body that was encoded twice is undone under the management paths, as the receiver declares it."""
+async def test_both_clients_mean_the_same(autojump_clock: object, sent: Any, python: Any, others: Any) -> None:
+    """Azure's Python client encodes twice, which is undone; what others send is what they mean, text too."""
+    aiohttp = {"user-agent": "Python/3.11 aiohttp/3.14.5"}
     async with web(app) as api:
-        await api.post(f"/durabletask/orchestrators/{name}/x", sent)
-        assert (await ended(api, "x")).json["output"] == seen
+        for instance_id, headers, seen in (("p", aiohttp, python), ("o", {"user-agent": "axios/1.7"}, others)):
+            await api.post(f"/durabletask/orchestrators/Echo/{instance_id}", sent, headers=headers)
+            assert (await ended(api, instance_id)).json["output"] == seen
+            await api.post(f"/durabletask/orchestrators/Approval/e{instance_id}")
+            url = f"/durabletask/instances/e{instance_id}/raiseEvent/ApprovalEvent"
+            assert (await api.post(url, sent, headers=headers)).status == 202
+            assert (await ended(api, f"e{instance_id}")).json["output"] == seen
+        await api.post("/api/orchestrators/Echo/x", sent, headers=aiohttp)
+        assert (await ended(api, "x")).json["output"] == sent
     async with web(app, unwrap_json_strings=False) as api:
-        await api.post(f"/durabletask/orchestrators/{name}/x", sent)
+        await api.post("/durabletask/orchestrators/Echo/x", sent, headers=aiohttp)
         assert (await ended(api, "x")).json["output"] == sent
-    async with web(app) as api:
-        await api.post(f"/api/orchestrators/{name}/x", sent)
-        assert (await ended(api, "x")).json["output"] == sent
+    async with web(app, unwrap_json_strings=True) as api:
+        await api.post("/durabletask/orchestrators/Echo/x", sent)
+        assert (await ended(api, "x")).json["output"] == python
 
 
 BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
@@ -387,3 +397,45 @@ async def test_a_large_body_is_refused(autojump_clock: object) -> None:
         assert found.status == 413
         assert "100" in found.json["ExceptionMessage"]
         assert (await api.get(f"{BASE}/instances/x")).status == 404
+
+
+async def test_own_routes_are_behind_the_same_gate(autojump_clock: object) -> None:
+    """A page of another origin cannot ask a route of the program either; who may finds the client there."""
+
+    async def go(request: Request) -> JSONResponse:
+        started = await request.app.state.client.start_new("Echo", client_input=1)
+        return JSONResponse(started.created)
+
+    async with web(app, hosts=["127.0.0.1"], routes=[Route("/go", go, methods=["POST"])]) as api:
+        assert (await api.post("/go", headers={"origin": "http://evil.example"})).status == 403
+        assert (await api.post("/go", headers={"host": "evil.example"})).status == 403
+        assert len((await api.get(f"{BASE}/instances")).json) == 0
+        assert (await api.post("/go")).json is True
+
+
+async def test_clients_on_this_machine_need_no_key_if_it_is_not_published(autojump_clock: object) -> None:
+    """Azure's Python client sends no key: under its path it needs none, unless a proxy passes the request on."""
+    async with web(app, keys=["k"], local_rpc=True) as api:
+        assert (await api.get("/durabletask/instances")).status == 200
+        assert (await api.get("/durabletask/instances", headers={"x-forwarded-for": "1.2.3.4"})).status == 401
+        assert (await api.get(f"{BASE}/instances")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"host": "0.0.0.0"}, ValueError, "host='0.0.0.0' can be reached by others"),
+        ({"host": "127.evil.example"}, ValueError, "can be reached by others"),
+        ({"base_url": "https://shop.example"}, ValueError, "https://shop.example can be reached by others"),
+        ({"trust_forwarded": True}, ValueError, "can be reached by others"),
+        ({"keys": "secret"}, TypeError, "a list of keys"),
+        ({"keys": [""]}, ValueError, "must be text that is not empty"),
+    ],
+)
+async def test_what_others_reach_needs_keys(
+    tmp_path: Path, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    """A server that is not for this machine alone does not begin without keys; nothing is opened."""
+    with pytest.raises(error, match=words):
+        await serve(app, tmp_path / "hub", **options)
+    assert not (tmp_path / "hub").exists()

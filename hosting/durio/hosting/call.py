@@ -27,12 +27,12 @@ WAIT_S_MAX: Final = 3600.0
 class Options:
     """How the API behaves.
 
-    `unwrap_json_strings`: Azure's Python client encodes twice; under the management paths a body that is a JSON string
-    which holds JSON itself is taken as what it holds.
+    `unwrap_json_strings`: Azure's Python client encodes twice; whether under the management paths a body that is a JSON
+    string which holds JSON itself is taken as what it holds. None: if it comes from aiohttp, as that client's do.
     """
 
     request_bytes_max: int
-    unwrap_json_strings: bool = True
+    unwrap_json_strings: bool | None = None
 
 
 @attrs.frozen(eq=False)
@@ -133,19 +133,21 @@ class Call:
             value = json.loads(_decoded(data), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"Invalid JSON content: {error}") from None
-        return self.unwrapped(value, text_type) if self.managed and self.options.unwrap_json_strings else value
-
-    def unwrapped(self, value: Any, text_type: bool) -> Any:
-        """What a JSON string holds, if that is JSON; for a receiver of text only if it is text, too."""
-        if not isinstance(value, str):
+        if not self.managed or not isinstance(value, str):
             return value
-        if value == "" and not text_type:
+        if value == "" and not text_type and self.options.unwrap_json_strings is not False:
             return NO_BODY  # the JavaScript client's way to say nothing
+        return self._unwrapped(value)
+
+    def _unwrapped(self, value: str) -> Any:
+        """What a JSON string holds, if who sent it encodes twice and it holds JSON."""
+        unwrap = self.options.unwrap_json_strings
+        if unwrap is None:
+            unwrap = "aiohttp" in self.request.headers.get("user-agent", "").lower()
         try:
-            inner = json.loads(value, parse_constant=_refuse_constant)
+            return json.loads(value, parse_constant=_refuse_constant) if unwrap else value
         except (ValueError, RecursionError):
             return value
-        return value if text_type and not isinstance(inner, str) else inner
 
 
 def _decoded(data: bytes) -> str:

@@ -22,7 +22,7 @@ import durio.hosting.entity_routes as entity_routes
 import durio.hosting.instance_routes as instance_routes
 import durio.hosting.starters as starters
 from durio.entities.limits import PAYLOAD_BYTES_MAX
-from durio.hosting.access import Access
+from durio.hosting.access import Access, Gate
 from durio.hosting.call import Call, Options
 from durio.hosting.health import Health
 from durio.hosting.http_client import DurableOrchestrationClient
@@ -41,7 +41,8 @@ MANAGEMENT: Final = Table((*starters.MANAGED, *instance_routes.ROUTES, *entity_r
 STARTERS: Final = Table(starters.OUTSIDE)
 """What can be asked under `/api`."""
 
-BASES: Final = (WEBHOOKS, "/durabletask", "/admin/extensions/DurableTaskExtension")
+RPC: Final = "/durabletask"
+BASES: Final = (WEBHOOKS, RPC, "/admin/extensions/DurableTaskExtension")
 """Where the management API lies: as links say, as client libraries call it, and as in 2018."""
 
 
@@ -56,6 +57,7 @@ class _Api:
     _access: Access
     _metrics: Metrics
     _managed: bool
+    _rpc: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,9 +71,9 @@ class _Api:
             await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> tuple[Route | None, Response]:
-        refusal = self._access.refusal(request.scope)
+        refusal = self._access.lacks_key(request.scope, rpc=self._rpc)
         if refusal is not None:
-            return None, problem(BadRequest(refusal[1], refusal[0]), refusal[0])
+            return None, problem(BadRequest(refusal, 401), 401)
         route: Route | None = None
         try:
             found = self._table.find(request.method, _below(request.scope))
@@ -84,6 +86,8 @@ class _Api:
             return route, Response(status_code=400)  # nobody reads it
         except Exception as error:
             code = code_of(error)
+            if type(error) is ValueError:
+                logger.info("%s %s is refused", request.method, request.url.path, exc_info=True)
             if code is None:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 code = 500
@@ -109,7 +113,8 @@ def http_api(
     cors_origins: Sequence[str] = (),
     hosts: Sequence[str] | None = None,
     request_bytes_max: int = PAYLOAD_BYTES_MAX,
-    unwrap_json_strings: bool = True,
+    unwrap_json_strings: bool | None = None,
+    local_rpc: bool = False,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The HTTP API of the hub that `client` is a client of, to be served or mounted by any ASGI server on Trio.
@@ -122,13 +127,14 @@ def http_api(
     others see it; links begin with it (without it: with what the request says; `trust_forwarded`: with what a proxy
     says). `cors_origins`: pages of these origins may ask, `"*"`: all. `hosts`: only requests for these names are taken.
     `request_bytes_max`: larger bodies are refused. `unwrap_json_strings`: undo the double encoding of Azure's Python
-    client. `routes`: your own, behind the same CORS rules but no keys; their handlers find a
-    `DurableOrchestrationClient` in `request.app.state.client`.
+    client; None: in what comes from aiohttp, as its requests do. `local_rpc`: no key is needed under `/durabletask` by
+    clients on this machine. `routes`: your own, behind the same rules for hosts and pages but no keys; their handlers
+    find a `DurableOrchestrationClient` in `request.app.state.client`.
     """
     links = Links(base_url, task_hub, code=keys[0] if keys else "", trust_forwarded=trust_forwarded)
     durable = DurableOrchestrationClient(client, links)
     options = Options(request_bytes_max, unwrap_json_strings)
-    access = Access(tuple(keys), tuple(cors_origins), None if hosts is None else frozenset(hosts))
+    access = Access(keys, tuple(cors_origins), None if hosts is None else frozenset(hosts), local_rpc)
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(cors_origins),
@@ -138,7 +144,7 @@ def http_api(
     )
     found = Starlette(
         routes=_routes(durable, app, options, access, routes),
-        middleware=[cors] if cors_origins else [],
+        middleware=[*([cors] if cors_origins else []), Middleware(Gate, access)],
     )
     found.router.redirect_slashes = False  # paths are what they are: what is not there is 404
     found.state.client = durable
@@ -154,16 +160,16 @@ def _routes(
     async def openapi(_: Request) -> Response:
         return JSONResponse(told)
 
-    def api(table: Table, managed: bool) -> _Api:
-        return _Api(table, client, app, options, access, metrics, managed)
+    def api(table: Table, base: str) -> _Api:
+        return _Api(table, client, app, options, access, metrics, base in BASES, base == RPC)
 
     return [
-        *(_Below(base, api(MANAGEMENT, True)) for base in BASES),
+        *(_Below(base, api(MANAGEMENT, base)) for base in BASES),
         WebRoute("/openapi.json", openapi),
         WebRoute("/metrics", MetricsPage(metrics, client, access), methods=["GET"]),
         Mount("/health", Health(client)),
         *own,
-        _Below("/api", api(STARTERS, False)),
+        _Below("/api", api(STARTERS, "/api")),
     ]
 
 

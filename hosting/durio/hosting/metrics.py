@@ -120,9 +120,9 @@ class MetricsPage:
         await response(scope, receive, send)
 
     def _answer(self, request: Request) -> Response:
-        refusal = self._access.refusal(request.scope)
+        refusal = self._access.lacks_key(request.scope)
         if refusal is not None:
-            return problem(BadRequest(refusal[1], refusal[0]), refusal[0])
+            return problem(BadRequest(refusal, 401), 401)
         lines = [*self._metrics.lines()]
         if isinstance(self._link, Runtime):  # else the hub is somebody else's: its owner knows
             lines += hub_lines(self._link)

@@ -55,7 +55,6 @@ CODES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         Fenced: 503,
         Ambiguous: 503,
         ValueError: 400,
-        TypeError: 400,
     }
 )
 """The first class that fits an error decides. What is not in it is a bug of durio, and becomes 500."""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import hypercorn.trio
 import trio
@@ -16,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from durio.entities.limits import PAYLOAD_BYTES_MAX
-from durio.hosting.access import LOOPBACK, is_loopback
+from durio.hosting.access import LOOPBACK, checked_keys, is_loopback
 from durio.hosting.http import http_api
 from durio.orchestration import App, open_hub
 
@@ -38,7 +39,7 @@ async def serve(
     trust_forwarded: bool = False,
     cors_origins: Sequence[str] = (),
     request_bytes_max: int = PAYLOAD_BYTES_MAX,
-    unwrap_json_strings: bool = True,
+    unwrap_json_strings: bool | None = None,
     routes: Sequence[BaseRoute] = (),
     grace_s: float = GRACE_S,
     stop: trio.Event | None = None,
@@ -47,28 +48,34 @@ async def serve(
 ) -> None:
     """Open the hub at `hub` as its owner and serve its HTTP API on `host` and `port` until SIGINT, SIGTERM or `stop`.
 
-    Port 0 is any free one; `task_status` is told the URLs. Anything but a loopback address needs `keys`. The other
+    Port 0 is any free one; `task_status` is told the URLs. `keys` are needed by what others reach: by any address but a
+    loopback one, by a `base_url`, behind a proxy; clients on this machine need none under `/durabletask`. The other
     parameters are those of `http_api`, and of `open_hub`. At the end no new requests are taken, those in flight have
     `grace_s` seconds, and the hub is closed. Raises `ValueError` without a needed key, `OSError` for a port that is
     taken, and what `open_hub` raises.
     """
-    if not is_loopback(host) and not any(keys):
-        raise ValueError(f"host={host!r} can be reached by others: give keys=[...] that they must have")
-    if not all(isinstance(key, str) and key for key in keys):
-        raise ValueError("a key must be text that is not empty")
-    hosts = sorted(LOOPBACK | {host}) if is_loopback(host) else None
+    given, seen_as = checked_keys(keys), urlsplit(base_url)
+    private = is_loopback(host) and not trust_forwarded and (not base_url or is_loopback(seen_as.hostname or ""))
+    if not private and not given:
+        raise ValueError(
+            f"{base_url or f'host={host!r}'} can be reached by others: give keys=[...] that they must have"
+        )
+    hosts = sorted(LOOPBACK | {host, seen_as.hostname or host}) if is_loopback(host) else None
+    if base_url:
+        cors_origins = [*cors_origins, f"{seen_as.scheme}://{seen_as.netloc}"]
     stopping = trio.Event() if stop is None else stop
     async with open_hub(hub, app, **hub_options) as client:
         api = http_api(
             client,
             app,
-            keys=keys,
+            keys=given,
             base_url=base_url,
             trust_forwarded=trust_forwarded,
             cors_origins=cors_origins,
             hosts=hosts,
             request_bytes_max=request_bytes_max,
             unwrap_json_strings=unwrap_json_strings,
+            local_rpc=private,
             routes=routes,
         )
         async with trio.open_nursery() as nursery:
