@@ -17,6 +17,7 @@ from durio.orchestration import (
     OrchestrationContext,
     OrchestrationRuntimeStatus,
     Started,
+    open_hub,
 )
 from durio.storage import HubClosed
 from tests.orchestration.helpers import finished, output
@@ -231,3 +232,13 @@ async def test_a_falsy_output_and_none(tmp_path: Path, opened: Opened) -> None:
             status = await finished(client, f"x{number}")
             assert status.output == value
             assert type(status.output) is type(value)
+
+
+async def test_an_id_is_that_of_one_hub(tmp_path: Path, autojump_clock: object) -> None:
+    """G15: the same id in two hubs is two instances."""
+    async with open_hub(tmp_path / "one", app) as one, open_hub(tmp_path / "two", app) as two:
+        for client in (one, two):
+            assert (await client.start_new(waits, "x")).created
+        await one.raise_event("x", "go", 1)
+        assert await output(one, "x") == 1
+        assert (await two.get_status("x")).runtime_status == "Running"
