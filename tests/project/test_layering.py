@@ -185,6 +185,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "health",
         "metrics",
         "http",
+        "listening",
         "serving",
         "cli_errors",
         "cli_values",

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from durio.entities import EntityId
 from durio.hosting.call import NO_BODY, Call
 from durio.hosting.instance_routes import PAGE_SIZE, PAGE_SIZE_MAX, TOKEN
+from durio.hosting.problems import values_of_the_caller
 from durio.hosting.table import JSON_OR_TEXT, Param, Route
 from durio.hosting.wire import entity_object
 
@@ -37,14 +38,15 @@ async def state(call: Call) -> Response:
 async def entities(call: Call) -> Response:
     """A page of the entities that have a state."""
     fetch_state = call.flag("fetchState")
-    page = await call.client.list_entities(
-        call.path.get("name"),
-        last_operation_time_from=call.time("lastOperationTimeFrom"),
-        last_operation_time_to=call.time("lastOperationTimeTo"),
-        fetch_state=fetch_state,
-        page_size=call.number("top", PAGE_SIZE_MAX) or PAGE_SIZE,
-        continuation_token=call.request.headers.get(TOKEN) or None,
-    )
+    with values_of_the_caller():
+        page = await call.client.list_entities(
+            call.path.get("name"),
+            last_operation_time_from=call.time("lastOperationTimeFrom"),
+            last_operation_time_to=call.time("lastOperationTimeTo"),
+            fetch_state=fetch_state,
+            page_size=call.number("top", PAGE_SIZE_MAX) or PAGE_SIZE,
+            continuation_token=call.request.headers.get(TOKEN) or None,
+        )
     told = [entity_object(entity, fetch_state) for entity in page.entities]
     return JSONResponse(told, headers={TOKEN: page.continuation_token or ""})
 

@@ -86,8 +86,6 @@ class _Api:
             return route, Response(status_code=400)  # nobody reads it
         except Exception as error:
             code = code_of(error)
-            if type(error) is ValueError:
-                logger.info("%s %s is refused", request.method, request.url.path, exc_info=True)
             if code is None:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 code = 500

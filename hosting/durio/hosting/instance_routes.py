@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import durio.hosting.waiting as waiting
 from durio.hosting.call import NO_BODY, Call
-from durio.hosting.problems import BadRequest
+from durio.hosting.problems import BadRequest, values_of_the_caller
 from durio.hosting.table import Param, Route
 from durio.hosting.wire import status_object
 from durio.orchestration import InstanceNotFinished, InstanceNotFound, OrchestrationRuntimeStatus
@@ -45,9 +45,9 @@ async def statuses(call: Call) -> Response:
     told: list[Any] = []
     token: str | None = call.request.headers.get(TOKEN) or None
     while True:
-        page = await call.client.get_status_page(
-            call.number("top", PAGE_SIZE_MAX) or PAGE_SIZE, token, show_input=show_input, **_filter(call)
-        )
+        size = call.number("top", PAGE_SIZE_MAX) or PAGE_SIZE
+        with values_of_the_caller():
+            page = await call.client.get_status_page(size, token, show_input=show_input, **_filter(call))
         told += [status_object(found, call.client.plain, show_input=show_input) for found in page.statuses]
         token = page.continuation_token
         if token is None or not every:
@@ -117,7 +117,8 @@ async def purge_by(call: Call) -> Response:
     wanted = _filter(call)
     if wanted.get("created_time_from") is None:
         return PlainTextResponse("Please provide value for 'createdTimeFrom' parameter.", 400)
-    purged = await call.client.purge_instance_history_by(**wanted)
+    with values_of_the_caller():
+        purged = await call.client.purge_instance_history_by(**wanted)
     if purged.instances_deleted == 0:
         return Response(status_code=404)
     return JSONResponse({"instancesDeleted": purged.instances_deleted})

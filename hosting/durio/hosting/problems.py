@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
@@ -54,7 +55,6 @@ CODES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         HubBroken: 503,
         Fenced: 503,
         Ambiguous: 503,
-        ValueError: 400,
     }
 )
 """The first class that fits an error decides. What is not in it is a bug of durio, and becomes 500."""
@@ -70,6 +70,15 @@ class BadRequest(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+@contextmanager
+def values_of_the_caller() -> Iterator[None]:
+    """What is wrong with a value inside is wrong with the request; elsewhere a `ValueError` is a bug of durio."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
 def code_of(error: Exception) -> int | None:

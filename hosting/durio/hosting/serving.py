@@ -10,15 +10,13 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import hypercorn.trio
 import trio
-from hypercorn.config import Config
-from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.hosting.access import LOOPBACK, checked_keys, is_loopback
 from durio.hosting.http import http_api
+from durio.hosting.listening import listen
 from durio.orchestration import App, open_hub
 
 logger = logging.getLogger("durio.hosting")
@@ -80,26 +78,8 @@ async def serve(
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_at_signal, stopping)
-            await _serve(api, _config(host, port, grace_s), stopping, task_status)
+            await listen(api, host, port, stopping, grace_s, task_status=task_status)
             nursery.cancel_scope.cancel()
-
-
-def _config(host: str, port: int, grace_s: float) -> Config:
-    config = Config()
-    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
-    config.graceful_timeout = grace_s
-    config.include_server_header = False
-    config.errorlog = logging.getLogger("durio.hosting.server")
-    return config
-
-
-async def _serve(api: Starlette, config: Config, stopping: trio.Event, task_status: trio.TaskStatus[list[str]]) -> None:
-    await hypercorn.trio.serve(
-        api,  # type: ignore[arg-type]  # Starlette is an ASGI application by its own, narrower types
-        config,
-        shutdown_trigger=stopping.wait,
-        task_status=task_status,
-    )
 
 
 async def _stop_at_signal(stopping: trio.Event) -> None:
