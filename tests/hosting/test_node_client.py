@@ -43,12 +43,12 @@ def node_folder(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("local", "key"), [(True, ""), (False, ""), (False, "s3cret")])
+@pytest.mark.parametrize(("local", "key"), [(True, ""), (True, "s3cret"), (False, ""), (False, "s3cret")])
 async def test_nodes_client(tmp_path: Path, node_folder: Path, local: bool, key: str) -> None:
     """Every method means over a served hub what it means over Azure's, by both bases, with a key and without."""
     async with served(app, tmp_path / "hub", keys=[key] if key else []) as server:
         binding = server.binding(key)
-        if not local:  # with `rpcBaseUrl` it asks there, and sends no key
+        if not local:  # with `rpcBaseUrl` it asks there, without the key
             del binding["rpcBaseUrl"]
         done = await trio.run_process(
             ["node", SCRIPT, node_folder, json.dumps(binding)],
