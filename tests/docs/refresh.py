@@ -1,8 +1,9 @@
 """Writes into the pages what the code knows: `python -m tests.docs.refresh`, from the project's root.
 
 README.md and docs/guarantees.md get, for each guarantee, the test files that name it most often; docs/errors.md gets
-the table of errors, docs/cli.md that of commands, docs/limits.md all of its tables but the last column; pages that are
-followed with pytest get what pytest says. The tests beside this file check all of it, and say when it has to run again.
+the table of errors, docs/cli.md that of commands, docs/http-api.md that of routes, docs/limits.md all of its tables but
+the last column; pages that are followed with pytest get what pytest says. The tests beside this file check all of it,
+and say so when it has to run again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from tests.docs import commands, limits, tutorial
+from tests.docs import commands, http_routes, limits, tutorial
 from tests.docs.facts import error_rows, files_naming
 from tests.docs.pages import PROJECT
 
@@ -27,6 +28,7 @@ def main() -> None:
     text = page.read_text("utf-8")
     page.write_text(re.sub(r"(?<=\|---\|---\|---\|---\|\n)(?:\|.*\n)+", lambda _: rows + "\n", text), "utf-8")
     limits.PAGE.write_text(limits.refreshed(limits.PAGE.read_text("utf-8")), "utf-8")
+    http_routes.PAGE.write_text(http_routes.refreshed(http_routes.PAGE.read_text("utf-8")), "utf-8")
     commands.PAGE.write_text(commands.refreshed(commands.PAGE.read_text("utf-8")), "utf-8")
     for followed in tutorial.FOLLOWED:
         with tempfile.TemporaryDirectory() as folder:
