@@ -140,13 +140,14 @@ def test_serve_answers_over_http(cli: Cli) -> None:
 
 
 def curl_lines() -> list[tuple[str, str, list[str]]]:
-    """The curl lines of the README, each with the status line and the members that it shows below."""
+    """The curl lines of the README, with status line, and members or whole body, as shown below."""
     found: list[tuple[str, str, list[str]]] = []
     for block in blocks_of(PROJECT / "README.md"):
         for part in block.text.split("$ ")[1:]:
             command, _, answer = part.partition("\n")
             if command.startswith("curl "):
                 members = re.findall(r'"\w+":"[^"]*"', answer)
+                members += [line for line in answer.splitlines()[1:] if line and "…" not in line and ": " not in line]
                 found.append((command, answer.splitlines()[0], [one for one in members if SHOWN_ID not in one]))
     return found
 
@@ -160,7 +161,7 @@ def test_the_curl_lines_of_the_readme(cli: Cli) -> None:
     made = answer = ""
     with started("serve", "--port", "0", cwd=Path.cwd() / "demo", hears="is served at") as (child, line):
         (port,) = re.findall(r"http://127.0.0.1:(\d+)", line)
-        assert len(curl_lines()) == 5
+        assert len(curl_lines()) == 7
         for command, status, members in curl_lines():
             asked = command.replace(":7071", f":{port}").replace(SHOWN_ID, made)
             ask = [curl, "-sS", *shlex.split(asked)[1:]]
