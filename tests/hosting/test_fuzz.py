@@ -42,6 +42,8 @@ def check(asked: Asked, answer: Answer) -> None:
     if asked.operation is not None:
         content = RESPONSES[asked.operation][str(answer.status)].get("content", {})
         schema = content.get("application/json", {}).get("schema")
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        assert (kind in content) if answer.body else (kind in ("", *content)), (asked, answer)
         if is_json:
             assert schema is not None, (asked, answer)
             Draft202012Validator(schema | {"components": DOCUMENT["components"]}).validate(answer.json)

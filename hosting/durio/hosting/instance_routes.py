@@ -248,7 +248,7 @@ ROUTES: Final = (
             404: "None matched.",
         },
         (Param("createdTimeFrom", "date-time", "Created at this time or later.", True), *_FILTERS),
-        shows={200: "Deleted", 400: "Problem"},
+        shows={200: "Deleted", 400: "Problem|Text"},
     ),
     Route(
         "POST", "makeprimary", make_primary, "For tools that ask for it: does nothing.", {200: "There is one owner."}

@@ -143,12 +143,11 @@ def _query_parameter(param: Param) -> Json:
     }
 
 
-def _response(what: str, schema: str | None) -> Json:
-    if schema is None:
-        return {"description": what}
-    if schema == "Text":
-        return {"description": what, "content": {"text/plain": {"schema": dict(_TEXT)}}}
-    return {
-        "description": what,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
+def _response(what: str, shown: str | None) -> Json:
+    content: Json = {}
+    for schema in shown.split("|") if shown else ():
+        if schema == "Text":
+            content["text/plain"] = {"schema": dict(_TEXT)}
+        else:
+            content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+    return {"description": what, "content": content} if content else {"description": what}

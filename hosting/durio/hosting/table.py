@@ -37,7 +37,7 @@ class Route:
 
     `body`: what the body is, in words; empty: none is read. `answers`: each status code that it may have, besides those
     that every route may have, with what it says. `shows`: which kind of body an answer has: a schema of the OpenAPI
-    document, or `Text`; without one it has none.
+    document, or `Text`, or `|` between them; without one it has none.
     """
 
     method: str
