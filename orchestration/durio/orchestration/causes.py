@@ -24,7 +24,7 @@ class Causes:
             known.update(self._known.get(id(other), (other, set()))[1])
 
     def of(self, error: BaseException) -> tuple[int, ...]:
-        """The actions whose failures an error carries: its own, else those of what it was raised from, or while."""
+        """The actions whose failures an error carries: its own, and those of what it was raised from, or while."""
         found: set[int] = set()
         seen, todo = set[int](), [error]
         while todo:
@@ -33,7 +33,6 @@ class Causes:
             known = self._known.get(id(error))
             if known is not None and known[0] is error:
                 found |= known[1]
-                continue
             inner = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
             before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
             todo += [one for one in (*inner, before) if one is not None and id(one) not in seen]
