@@ -218,3 +218,43 @@ async def test_a_hub_that_is_closed_while_the_disk_is_full_keeps_what_was_acknow
         await trio.sleep(1)
     async with open_hub(MemoryStore(disk), world.app(), env=VirtualEnv()) as client:
         assert (await client.wait_for_completion("c")).output == 3
+
+
+@given(st.sets(st.integers(1, 40), max_size=25), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_rewind_while_there_is_no_room_is_done_once_or_refused(full: set[int], room_for: int) -> None:
+    """G27, G32: whichever commits find no room, what had failed goes on once, and what was done is not done again."""
+    runs: Counter[str] = Counter()
+    bad = {"b"}
+    app = App()
+
+    @app.activity
+    async def work(name: str) -> str:
+        await trio.sleep(0.3)
+        if name in bad:
+            raise ValueError(name)
+        runs[name] += 1
+        return name
+
+    @app.orchestration
+    async def three(ctx: OrchestrationContext) -> list[str]:
+        reminder = ctx.create_timer(timedelta(seconds=30))
+        names = [await ctx.call_activity(work, name) for name in ("a", "b", "c")]
+        await reminder
+        return names
+
+    async def main() -> None:
+        store = FullStore(MemoryDisk(), set())
+        async with open_hub(store, app, env=VirtualEnv()) as client:
+            await client.start_new(three, "x")
+            assert (await client.wait_for_completion("x")).runtime_status == "Failed"
+            bad.clear()
+            store.full, store.attempts, store.room_for = full, 0, room_for
+            await asked(lambda: client.rewind("x", request_id="r"))
+            store.full = {number for number in full if number > store.attempts}
+            with trio.fail_after(10_000):
+                status = await client.wait_for_completion("x")
+            assert status.output == ["a", "b", "c"]
+
+    run_virtual(main)
+    assert runs == {"a": 1, "b": 1, "c": 1}
