@@ -236,6 +236,15 @@ async def test_starters(autojump_clock: object) -> None:
         assert (waited.status, waited.json) == (200, [1])
 
 
+async def test_a_start_is_logged(autojump_clock: object, caplog: pytest.LogCaptureFixture) -> None:
+    """As in the samples: the id of what was started, and nothing for one that ran already."""
+    async with web(app) as api:
+        with caplog.at_level("INFO", "durio.hosting"):
+            for _ in range(2):
+                await api.post("/api/orchestrators/Approval/one?ifRunning=return")
+    assert [record.message for record in caplog.records] == ["Started orchestration with ID = 'one'."]
+
+
 @pytest.mark.parametrize(
     ("sent", "python", "others"),
     [

@@ -20,11 +20,12 @@ from durio.orchestration import (
     open_hub,
 )
 from durio.storage import HubClosed
-from tests.orchestration.helpers import finished, output
+from tests.orchestration.helpers import finished, hub, output
 from tests.orchestration.links import Opened
 
 app = App()
 clients: list[Client] = []
+begun: list[bool] = []
 TALLY = EntityId("tally", "k")
 
 
@@ -242,3 +243,50 @@ async def test_an_id_is_that_of_one_hub(tmp_path: Path, autojump_clock: object) 
         await one.raise_event("x", "go", 1)
         assert await output(one, "x") == 1
         assert (await two.get_status("x")).runtime_status == "Running"
+
+
+@pytest.mark.parametrize("spelling", ["Completed", "COMPLETED", "completed"])
+def test_a_status_has_every_spelling_but_in_sets(spelling: str) -> None:
+    """The statuses of the samples, as they spell them: equal, and in a list; a set finds only its own spelling."""
+    status = OrchestrationRuntimeStatus.Completed
+    assert status == spelling
+    assert status in [spelling, "FAILED"]
+    assert status != "Failed"
+    assert (status in {spelling, "Failed"}) is (spelling == "Completed")
+
+
+async def test_times_of_a_status(tmp_path: Path, autojump_clock: object) -> None:
+    """G14: created is when it was started, and stays; updated is its last commit."""
+    async with hub(tmp_path, app) as client:
+        await client.start_new(waits, "x")
+        first = await client.get_status("x")
+        assert first.created_time == first.last_updated_time
+        await trio.sleep(60)
+        await client.raise_event("x", "go", 1)
+        last = await finished(client, "x")
+        assert last.created_time == first.created_time
+        assert last.last_updated_time is not None
+        assert first.last_updated_time is not None
+        assert (last.last_updated_time - first.last_updated_time).total_seconds() >= 60
+
+
+@app.activity
+def noted() -> None:
+    begun.append(True)
+
+
+@app.orchestration
+async def awaits_nothing(ctx: OrchestrationContext) -> Any:
+    ctx.call_activity(noted)
+    return await ctx.wait_for_external_event("go")
+
+
+async def test_a_task_begins_when_it_is_made(tmp_path: Path, autojump_clock: object) -> None:
+    """An activity runs though nobody awaits it."""
+    begun.clear()
+    async with hub(tmp_path, app) as client:
+        await client.start_new(awaits_nothing, "x")
+        with trio.fail_after(100):
+            while not begun:
+                await trio.sleep(0.1)
+        assert (await client.get_status("x")).runtime_status == "Running"

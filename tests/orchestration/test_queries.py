@@ -59,7 +59,6 @@ async def test_all_and_by_filter(opened: Opened, tmp_path: Path) -> None:
         await client.wait_for_completion("a3")
         await client.start_new("waits", "a4")
         await client.suspend("a4")
-        await client.signal_entity_of_nobody() if False else None
         assert ids(await client.get_status_all()) == ["b1", "a2", "a3", "a4"]
         by: Callable[..., Any] = client.get_status_by
         assert ids(await by(runtime_status="running")) == ["b1"]

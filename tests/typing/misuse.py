@@ -4,7 +4,7 @@ Read by type checkers, never run. With its marks this file is as clean as all ot
 the checkers say without them. A mark names mypy's error; a call that fits no overload is several errors to pyright.
 """
 
-# ruff: noqa: B018, F841  # nothing here is of any use
+# ruff: noqa: B018, F821, F841  # nothing here is of any use
 # mypy: disable-error-code="unused-awaitable"
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ def decorated() -> None:
     Counter("5")  # type: ignore[arg-type]
     app.activity(retries=3)  # type: ignore[call-overload]
     app.entity(5)  # type: ignore[call-overload]
+
+
+async def names_that_do_not_exist(client: Client) -> None:
+    """As in the samples of Azure's pages: a variable that is called otherwise, an import that is missing."""
+    await client.get_status(instance_id)  # type: ignore[name-defined]
+    logging.info("started")  # type: ignore[name-defined]
 
 
 async def locks(ctx: OrchestrationContext, client: Client) -> None:

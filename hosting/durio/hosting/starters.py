@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from starlette.responses import PlainTextResponse, Response
@@ -11,6 +12,8 @@ from durio.hosting.call import NO_BODY, Call
 from durio.hosting.problems import BadRequest
 from durio.hosting.table import JSON_OR_TEXT, Param, Route
 from durio.orchestration import InstanceAlreadyExists, Started
+
+logger = logging.getLogger("durio.hosting")
 
 VERSION: Final = Param("version", "string", "The version of the orchestration; the newest, if there is none.")
 INPUT: Final = "The input: JSON, plain text with content type text/plain, or nothing."
@@ -50,9 +53,12 @@ async def _start(call: Call, **options: Any) -> Started:
     version = call.text("version")
     found = call.app.registry.orchestration(name, version)
     value = await call.json_body(text_type=found.input_type is str)
-    return await call.client.start_new(
+    started = await call.client.start_new(
         name, instance_id, None if value is NO_BODY else value, version=version, **options
     )
+    if started.created:
+        logger.info("Started orchestration with ID = '%s'.", started.instance_id)
+    return started
 
 
 _IF_RUNNING: Final = Param(

@@ -13,7 +13,10 @@ from durio.entities import Failure, Parent
 
 
 class OrchestrationRuntimeStatus(StrEnum):
-    """The status of an instance; compares equal to its name in any upper or lower case."""
+    """The status of an instance; compares equal to its name in any upper or lower case.
+
+    In sets, and as a key of a dict, only its own spelling is found: text in another case has another hash.
+    """
 
     Pending = "Pending"
     Running = "Running"
