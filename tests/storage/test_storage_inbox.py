@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import lmdb
@@ -29,17 +31,17 @@ from durio.storage import (
     u64,
 )
 from durio.storage import inbox as inbox_module
+from durio.storage.limits import INBOX_ROWS_MAX
 
 ALL = 1 << 30
 
 APPENDER = """
-import sys
+import signal, sys
 from durio.storage import Inbox
 inbox = Inbox.open(sys.argv[1])
-n = 0
-while True:
-    n += 1
+for n in range(1, int(sys.argv[3]) + 1):
     print(inbox.append([f"{sys.argv[2]} {n}".encode()], 0, 60.0), n, flush=True)
+signal.pause()
 """
 
 STOPPED = """
@@ -55,6 +57,26 @@ with inbox._turn(float("inf")):
 def make(hub: Path) -> None:
     """A hub that somebody has owned."""
     LmdbStore.open(hub).close()
+
+
+@contextlib.contextmanager
+def appender(hub: Path, name: str, rows_max: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that appends rows called `name` and prints their numbers; killed at the end."""
+    command = [sys.executable, "-c", APPENDER, str(hub), name, str(rows_max)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        try:
+            yield client
+        finally:
+            client.kill()
+
+
+def lines_until_killed(client: subprocess.Popen[str], lines: int) -> list[str]:
+    """The whole lines that `client` printed, killed once so many were read."""
+    assert client.stdout is not None
+    text = "".join(client.stdout.readline() for _ in range(lines))
+    client.kill()
+    text += client.stdout.read()
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def rows(inbox: Inbox, after: int = 0) -> list[tuple[int, object]]:
@@ -124,21 +146,13 @@ def test_clients_that_are_killed_lose_nothing_that_was_acknowledged(tmp_path: Pa
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     chance, told = random.Random(seed), dict[int, bytes]()
-    for turn in range(4):
+    turns, each = 4, INBOX_ROWS_MAX // 10  # so that all of them together never fill the inbox
+    for turn in range(turns):
         names = [f"{turn}{letter}" for letter in "ab"]
-        clients = [
-            subprocess.Popen([sys.executable, "-c", APPENDER, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
-            for name in names
-        ]
-        for client, name in zip(clients, names, strict=True):
-            assert client.stdout is not None
-            lines = [client.stdout.readline() for _ in range(chance.randint(1, 60))]
-            client.kill()
-            rest = client.stdout.read()
-            client.wait()
-            client.stdout.close()
-            for line in ("".join(lines) + rest).splitlines(keepends=True):
-                if line.endswith("\n"):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(appender(tmp_path, name, each)) for name in names]
+            for client, name in zip(clients, names, strict=True):
+                for line in lines_until_killed(client, chance.randint(1, 60)):
                     number, n = line.split()
                     assert int(number) not in told
                     told[int(number)] = f"{name} {n}".encode()
