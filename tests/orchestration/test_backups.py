@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
-from durio.entities import AskInsideTurn, EntityId
+from durio.entities import AskInsideTurn, EntityId, VirtualEnv
 from durio.orchestration import (
     Client,
     OrchestrationRuntimeStatus,
@@ -26,6 +27,7 @@ from durio.storage import HubDamaged
 from tests.fixtures.program import Purse, app, finished, waiting
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+MADE_US = 1_795_816_800_000_000  # in the night in which the fixtures were made: a request id is remembered for a day
 MINE = EntityId("Purse", "mine")
 
 
@@ -96,14 +98,16 @@ async def test_a_backup_is_not_asked_for_inside_a_turn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_a_hub_of_an_older_format_goes_on_after_its_upgrade(tmp_path: Path, version: int) -> None:
+async def test_a_hub_of_an_older_format_goes_on_after_its_upgrade(
+    tmp_path: Path, version: int, autojump_clock: MockClock
+) -> None:
     """G32: all that it held is there: what has ended, an entity's state, a request id, an instance in its middle."""
     hub = Path(shutil.copytree(FIXTURES / f"hub_format_{version}", tmp_path / "hub"))
     copy = upgrade(hub)
     assert copy is not None
     assert json.loads((Path(copy) / "durio.json").read_bytes())["format"] == version
     assert verify(hub).ok
-    async with open_hub(hub, app) as client:
+    async with open_hub(hub, app, env=VirtualEnv(start_us=MADE_US)) as client:
         assert (await client.get_status("finished")).output == 42
         assert [status.instance_id for status in await client.get_status_all()] == ["finished", "waiting"]
         assert [status.instance_id for status in await client.get_status_by(name="waiting")] == ["waiting"]
