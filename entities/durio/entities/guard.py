@@ -61,16 +61,17 @@ class _Barrier:
 class Guard:
     """Guarantees (G21): user code sees no Trio task and no runner; it runs in this guard's own `contextvars` context;
     the first offence is remembered, so swallowing the error does not hide it.
+
+    While nothing runs behind it, nothing that it holds refers back to it: it leaves memory with its last reference,
+    not when Python's garbage collector comes by. There is one for each instance, so that collector would be busy.
     """
 
-    __slots__ = ("_barrier", "_generators", "context", "offence")
+    __slots__ = ("_context", "_generators", "offence")
 
     def __init__(self) -> None:
-        self.context = contextvars.Context()
-        self.context.run(CURRENT_GUARD.set, self)
         self.offence: NotDurable | None = None
-        self._barrier = _Barrier(self)
-        self._generators: list[AsyncGenerator[Any, Any]] = []
+        self._context = contextvars.Context()
+        self._generators: list[AsyncGenerator[Any, Any]] | None = None
 
     def refuse(self, error: NotDurable) -> NotDurable:
         """Remember `error` as the offence (the first one counts) and give it back to be raised."""
@@ -84,11 +85,11 @@ class Guard:
         run = GLOBAL_RUN_CONTEXT.__dict__
         hidden = run.copy()
         hooks = sys.get_asyncgen_hooks()
-        run["task"] = run["runner"] = self._barrier
+        run["task"] = run["runner"] = _Barrier(self)
         # Trio would clean up asynchronous generators of this code later, outside of any turn.
-        sys.set_asyncgen_hooks(self._generators.append, None)
+        sys.set_asyncgen_hooks(self._keep, None)
         try:
-            return self.context.run(_users, call, *args)
+            return self._context.run(_users, self, call, *args)
         finally:
             sys.set_asyncgen_hooks(*hooks)
             run.clear()
@@ -99,10 +100,19 @@ class Guard:
         if self._generators:
             self.run(self._generators.clear)
 
+    def _keep(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if self._generators is None:
+            self._generators = []
+        self._generators.append(generator)
+
 
 @trio.lowlevel.disable_ki_protection
-def _users(call: Callable[..., T], *args: Any) -> T:
-    return call(*args)
+def _users(guard: Guard, call: Callable[..., T], *args: Any) -> T:
+    token = CURRENT_GUARD.set(guard)
+    try:
+        return call(*args)
+    finally:
+        CURRENT_GUARD.reset(token)
 
 
 CURRENT_GUARD: Final[contextvars.ContextVar[Guard | None]] = contextvars.ContextVar("durio_guard", default=None)

@@ -55,10 +55,9 @@ class Driver:
     is an error even when the code swallows it; anything awaited that is no task of this execution is an offence.
     """
 
-    def __init__(self, guard: Guard, name: str, owner: object) -> None:
+    def __init__(self, guard: Guard, name: str) -> None:
         self._guard = guard
         self._name = name
-        self._owner = owner
         self._code: CoroutineType[Any, Any, Any] | GeneratorType[Any, Any, Any] | None = None
 
     def start(self, make: Callable[[], Any]) -> Step:
@@ -123,7 +122,7 @@ class Driver:
         except BaseException as error:
             step = Raised(error)
         else:
-            if isinstance(awaited, Task) and awaited.owner is self._owner:
+            if isinstance(awaited, Task) and awaited.owner.guard is guard:
                 step = Waits(awaited)
             else:
                 shown = "a task of another execution" if isinstance(awaited, Task) else repr(awaited)

@@ -85,7 +85,7 @@ class Execution:
         self.section: CriticalSection | None = None
         self.guard = Guard()
         self.recorder = Recorder(instance_id, self.guard)
-        self._driver = Driver(self.guard, behaviour.name, self)
+        self._driver = Driver(self.guard, behaviour.name)
         self._wait: Wait | First | None = None
         self._cut_short: PastStep | None = None
         self._causes: Causes | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from durio.entities import Failure, LockLost
+from durio.entities import Failure, Guard, LockLost
 from durio.orchestration.errors import LockCycle, TaskCancelledError, TaskFailedError, TaskNotCompleted
 from durio.orchestration.history import EventRaised
 from durio.orchestration.refusals import rebuild
@@ -18,6 +18,11 @@ Decode = Callable[[bytes], Any]
 
 class TaskOwner(Protocol):
     """What a task asks of the execution that it belongs to."""
+
+    @property
+    def guard(self) -> Guard:
+        """What its code runs behind: each execution has its own."""
+        ...
 
     @property
     def position(self) -> int:

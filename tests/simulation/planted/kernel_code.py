@@ -185,7 +185,7 @@ class LenientExecution(Execution):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._driver = LenientDriver(self.guard, self.behaviour.name, self)
+        self._driver = LenientDriver(self.guard, self.behaviour.name)
 
 
 class SwallowsFailures(InstanceKind):
