@@ -53,7 +53,7 @@ def filled(plans: list[Plan], bound: int) -> tuple[Catalog, Dropped]:
         activation = Activation(str(number), kind, number, None)  # type: ignore[arg-type]  # only `drop` is needed
         activation.runnable, activation.batch = plan.runnable, plan.batch
         activation.pinned = Taken([], None) if plan.pinned else None
-        catalog.add(activation)
+        catalog.add(activation, undurable=0)
         catalog.touch(activation, plan.used_us)
     return catalog, kind
 
@@ -68,6 +68,17 @@ def test_collecting_drops_what_it_may_and_nothing_else(plans: list[Plan], idle_b
     assert catalog.collect(5, now_us=10, idle_us=10 - idle_before_us) == len(gone)
     assert kind.actors == gone
     assert sorted(activation.actor for activation in catalog) == [n for n in range(len(plans)) if n not in gone]
+
+
+@given(plans=PLANS, bound=st.integers(0, 12))
+def test_for_a_new_activation_the_oldest_goes_if_there_are_too_many(plans: list[Plan], bound: int) -> None:
+    """G1, G7: one in, one out, at the bound; one that has something undurable or something to do stays all the same."""
+    catalog, kind = filled(plans, bound)
+    first = min(plans, key=lambda plan: plan.used_us, default=None)
+    goes = first is not None and first.free and len(plans) >= bound
+    catalog.add(Activation("new", kind, "new", None), undurable=5)  # type: ignore[arg-type]  # as above
+    assert kind.actors == ([0] if goes else [])
+    assert [activation.actor for activation in catalog] == [*range(int(goes), len(plans)), "new"]
 
 
 def test_a_used_activation_is_the_last_to_go() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from durio.entities import Guard
 from durio.orchestration.choices import First, wait_for
 from durio.orchestration.tasks import ActionTask, AnyTask, EventTask, Task
 from durio.orchestration.waits import Events, Wait
@@ -18,6 +19,7 @@ class Owner:
     """A task's execution, as far as these tests need one."""
 
     position = 0
+    guard = Guard()
 
     def observe(self, task: Task[Any]) -> bool:
         raise NotImplementedError

@@ -55,8 +55,17 @@ class Catalog:
         """The activation of an address, if it is in memory."""
         return self._activations.get(address)
 
-    def add(self, activation: Activation) -> None:
-        """A new activation, the most recently used."""
+    def add(self, activation: Activation, undurable: int) -> None:
+        """A new activation, the most recently used; for it the oldest goes, if there are too many and it may.
+
+        One in, one out: as many objects leave memory as come. Python's garbage collector counts the difference, and
+        would come by all the time (and stop everything for as long as it takes to look at all that is in memory) if
+        they left in bulk.
+        """
+        if len(self._activations) >= self._activations_max:
+            oldest = next(iter(self._activations.values()), None)
+            if oldest is not None and self._may_go(oldest, undurable):
+                self.drop(oldest.address)
         self._activations[activation.address] = activation
 
     def touch(self, activation: Activation, now_us: int) -> None:
@@ -72,12 +81,11 @@ class Catalog:
         """
         dropped = 0
         for activation in list(islice(self._oldest(now_us, idle_us), WALK_MAX)):
-            if activation.runnable or activation.pinned is not None or activation.batch >= undurable:
+            if self._may_go(activation, undurable):
+                self.drop(activation.address)
+                dropped += 1
+            else:
                 self._activations.move_to_end(activation.address)
-                continue
-            del self._activations[activation.address]
-            activation.kind.drop(activation.actor)
-            dropped += 1
         return dropped
 
     def drop(self, address: str) -> None:
@@ -92,6 +100,10 @@ class Catalog:
         for activation in self._activations.values():
             return activation.used_us
         return None
+
+    @staticmethod
+    def _may_go(activation: Activation, undurable: int) -> bool:
+        return not (activation.runnable or activation.pinned is not None or activation.batch >= undurable)
 
     def _oldest(self, now_us: int, idle_us: int) -> Iterator[Activation]:
         surplus = len(self._activations) - self._activations_max

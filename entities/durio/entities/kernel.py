@@ -352,7 +352,7 @@ class Kernel:
             mailbox = Mailbox(self.view, address, kind.decode)
             activation = Activation(address, kind, kind.load(self.view, address), mailbox)
             activation.batch = self.view.filling.number
-            self.catalog.add(activation)
+            self.catalog.add(activation, self.view.undurable)
         return activation
 
     def _wake(self, address: str, activation: Activation | None) -> None:

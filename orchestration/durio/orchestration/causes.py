@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -26,17 +26,44 @@ class Causes:
     def of(self, error: BaseException) -> tuple[int, ...]:
         """The actions whose failures an error carries: its own, and those of what it was raised from, or while."""
         found: set[int] = set()
-        seen, todo = set[int](), [error]
-        while todo:
-            error = todo.pop()
-            seen.add(id(error))
-            known = self._known.get(id(error))
-            if known is not None and known[0] is error:
+        for one in _chain(error, lambda link: (link.__cause__ or _shown_context(link),)):
+            known = self._known.get(id(one))
+            if known is not None and known[0] is one:
                 found |= known[1]
-            inner = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
-            before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-            todo += [one for one in (*inner, before) if one is not None and id(one) not in seen]
         return tuple(sorted(found))
+
+    def forget_frames(self) -> None:
+        """Nobody looks at these errors any more."""
+        for error, _ in self._known.values():
+            forget_frames(error)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames that an error and those on its chain went through.
+
+    These frames refer to the error, and would be kept, with all that they hold, until the garbage collector comes.
+    """
+    for one in _chain(error, lambda link: (link.__cause__, link.__context__)):
+        one.__traceback__ = None
+
+
+def _shown_context(error: BaseException) -> BaseException | None:
+    return None if error.__suppress_context__ else error.__context__
+
+
+def _chain(
+    error: BaseException, before: Callable[[BaseException], Iterable[BaseException | None]]
+) -> Iterator[BaseException]:
+    """An error, those in it, and those `before` it; each once."""
+    seen, todo = set[int](), [error]
+    while todo:
+        error = todo.pop()
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        todo += [one for one in (*inner, *before(error)) if one is not None]
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -14,6 +14,7 @@ from durio.orchestration.calling import CallingContext
 from durio.orchestration.engine import Engine, encode_input, generation_of, section_of
 from durio.orchestration.history import EventSent, LockRequested, TimerSet
 from durio.orchestration.limits import DUE_US_MAX, EVENT_NAME_BYTES_MAX, LOCK_ENTITIES_MAX, TASK_DEPTH_MAX
+from durio.orchestration.registry import Orchestration
 from durio.orchestration.sections import CriticalSection, LockTask
 from durio.orchestration.tasks import AllTask, AnyTask, EventTask, Task, TimerTask
 
@@ -254,3 +255,12 @@ def check_event_name(name: object) -> str:
 
 def _no_value(_: bytes) -> None:
     return None
+
+
+def begin(behaviour: Orchestration, context: OrchestrationContext, data: bytes | None) -> Any:
+    """Call an orchestrator with its input: the coroutine, the generator or the result. Raises `PayloadError`."""
+    if not behaviour.takes_input or (data is None and behaviour.has_default):
+        return behaviour.function(context)
+    what = f"input of orchestration {behaviour.name!r}"
+    value = context.decode(b"null" if data is None else data, behaviour.input_type, what)
+    return behaviour.function(context, value)

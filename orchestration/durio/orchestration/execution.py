@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from durio.entities import Failure, Guard, Payloads
-from durio.orchestration.causes import Causes, failure_of
+from durio.orchestration.causes import Causes, failure_of, forget_frames
 from durio.orchestration.choices import First, wait_for
-from durio.orchestration.context import OrchestrationContext
+from durio.orchestration.context import OrchestrationContext, begin
 from durio.orchestration.decision import End, Needs
 from durio.orchestration.driver import ContinueAsNewSignal, Driver, Raised, Returned, Step, Waits
 from durio.orchestration.errors import Cancelled
@@ -141,6 +141,11 @@ class Execution:
         self.recorder.dead = True
         self._wait = None
         self._driver.close()
+        # What refers back to this execution goes: it leaves memory with its last reference.
+        self.open.clear()
+        self.section = None
+        if self._causes is not None:
+            self._causes.forget_frames()
 
     def line(self) -> str:
         """The user's line that waits; where the orchestrator begins, if none does."""
@@ -247,7 +252,7 @@ class Execution:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return self._driver.throw(error)
+            return self._driver.throw(error.with_traceback(None))  # without these frames: they refer to its task
         return self._driver.send(value)
 
     def _take(self, step: Step) -> None:
@@ -261,6 +266,7 @@ class Execution:
         if isinstance(step, Raised):
             self.recorder.dead = True
             self._driver.close()
+            forget_frames(step.error)
 
     def _end_of(self, step: Returned | Raised) -> End:
         offence = self.recorder.broken or self.guard.offence
@@ -287,8 +293,8 @@ class Execution:
 
     def _on_started(self, entry: Started) -> None:
         self.started = entry
-        behaviour, context = self.behaviour, OrchestrationContext(self)
-        self._take(self._driver.start(partial(_call, behaviour, context, entry.input)))
+        context = OrchestrationContext(self)
+        self._take(self._driver.start(partial(begin, self.behaviour, context, entry.input)))
 
     def _on_result(self, entry: ActivityCompleted | ChildCompleted) -> None:
         task = self.open.pop(entry.id, None)
@@ -371,14 +377,6 @@ class Execution:
 def _observe(wait: Wait | First) -> Any:
     wait.observe()
     return wait.task.outcome()
-
-
-def _call(behaviour: Orchestration, context: OrchestrationContext, data: bytes | None) -> Any:
-    if not behaviour.takes_input or (data is None and behaviour.has_default):
-        return behaviour.function(context)
-    what = f"input of orchestration {behaviour.name!r}"
-    value = context.decode(b"null" if data is None else data, behaviour.input_type, what)
-    return behaviour.function(context, value)
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Execution, Any], None]]] = MappingProxyType(

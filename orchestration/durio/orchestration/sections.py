@@ -42,6 +42,7 @@ class CriticalSection:
         """Leave the section; the second time nothing happens."""
         if not self.over:
             self.over = True
+            self._calls = dict.fromkeys(self._calls)
             self._recorder.ask(LockReleased(self._recorder.next_id(), self.action))
 
     def __enter__(self) -> CriticalSection:

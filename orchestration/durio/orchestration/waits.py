@@ -41,11 +41,10 @@ class Events:
 class _Node:
     """A task inside the awaited one."""
 
-    __slots__ = ("members", "missing", "parents", "position", "ready", "task", "winner")
+    __slots__ = ("members", "missing", "position", "ready", "task", "winner")
 
     def __init__(self, task: Task[Any]) -> None:
         self.task = task
-        self.parents: tuple[_Node, ...] = ()
         self.members: Sequence[_Node] = ()
         self.missing = 0
         self.ready = False
@@ -61,11 +60,12 @@ class Wait:
     O(1), not O(members), unless choices are nested in it.
     """
 
-    __slots__ = ("_arrived", "_events", "_fell", "_leaves", "_next", "_plain", "_root", "_waiters")
+    __slots__ = ("_arrived", "_events", "_fell", "_leaves", "_next", "_parents", "_plain", "_root", "_waiters")
 
     def __init__(self, task: Task[Any], events: Events) -> None:
         self._events = events
         self._leaves: dict[Task[Any], _Node] = {}
+        self._parents: dict[_Node, tuple[_Node, ...]] = {}  # not in the nodes: these would refer to each other
         self._waiters: dict[str, list[_Node]] = {}
         self._arrived: dict[str, int] = {}
         self._next: dict[str, int] = {}
@@ -132,7 +132,7 @@ class Wait:
                     if inner is None:
                         inner = self._leaves[member] = _Node(member)
                         todo.append(inner)
-                    inner.parents += (node,)
+                    self._parents[inner] = (*self._parents.get(inner, ()), node)
                     members.append(inner)
                 node.members, node.missing = members, len(members)
             elif isinstance(task, EventTask):
@@ -168,7 +168,7 @@ class Wait:
             return
         node.ready = True
         node.position = position
-        for parent in node.parents:
+        for parent in self._parents.get(node, ()):
             if parent.ready:
                 continue
             if isinstance(parent.task, AnyTask):
@@ -223,7 +223,7 @@ class Wait:
             node = todo.pop()
             if node is self._root:
                 return True
-            for parent in node.parents:
+            for parent in self._parents.get(node, ()):
                 if parent not in seen and (parent.winner is None or parent.winner is node):
                     seen.add(parent)
                     todo.append(parent)
