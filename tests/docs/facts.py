@@ -12,6 +12,7 @@ from types import ModuleType
 
 import durio.entities
 import durio.entities.limits
+import durio.hosting.limits
 import durio.orchestration
 import durio.orchestration.limits
 import durio.simulation
@@ -23,7 +24,7 @@ from tests.project.style import functions
 FACES: tuple[ModuleType, ...] = (durio.storage, durio.entities, durio.orchestration, durio.simulation)
 LIMITS = {
     name: value
-    for module in (durio.storage.limits, durio.entities.limits, durio.orchestration.limits)
+    for module in (durio.storage.limits, durio.entities.limits, durio.orchestration.limits, durio.hosting.limits)
     for name, value in vars(module).items()
     if name.isupper()
 }

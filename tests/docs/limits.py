@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Final
 
 import durio.entities.limits
+import durio.hosting.limits
 import durio.orchestration.limits
 import durio.storage.limits
 from tests.docs.facts import written
@@ -19,6 +20,7 @@ LAYERS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("Storage", durio.storage.limits),
     ("Actors", durio.entities.limits),
     ("Orchestrations", durio.orchestration.limits),
+    ("The HTTP API", durio.hosting.limits),
 )
 UNITS: Final = {"BYTES": "bytes", "S": "s", "MS": "ms", "US": "µs", "VERSION": "version"}
 NEW: Final = "?"

@@ -192,6 +192,7 @@ def test_serve_names_a_port_that_cannot_be_had(cli: Cli) -> None:
     assert refused.returncode == Exit.NO
     assert refused.stderr == f"durio: --host 127.0.0.1 --port {port}: Address already in use\n"
     assert cli("serve", "--port", "70000").code == Exit.USAGE
+    assert cli("serve", "--connections-max", "0").code == Exit.USAGE
 
 
 def test_top_lives_on_a_terminal(cli: Cli) -> None:

@@ -170,6 +170,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "hub",
     ),
     "hosting": (
+        "limits",
         "links",
         "wire",
         "problems",
@@ -185,6 +186,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "health",
         "metrics",
         "http",
+        "connection",
         "listening",
         "serving",
         "cli_errors",

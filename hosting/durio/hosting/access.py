@@ -59,7 +59,7 @@ class Access:
         if self.hosts is not None and _name(host) not in self.hosts:
             return f"this server is there for {', '.join(sorted(self.hosts))}, not for {host!r}"
         origin = headers.get("origin")
-        own = f"{HTTPConnection(scope).url.scheme}://{host}"
+        own = f"{HTTPConnection(scope).url.scheme.replace('ws', 'http')}://{host}"
         if origin is not None and origin != own and origin not in self.origins and "*" not in self.origins:
             return f"pages of {origin} may not ask this server; allow it with cors_origins"
         return None
@@ -87,9 +87,11 @@ class Gate:
     access: Access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self.access.stranger(scope) if scope["type"] == "http" else None
+        refusal = None if scope["type"] == "lifespan" else self.access.stranger(scope)
         if refusal is None:
             await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # which becomes 403
         else:
             await problem(BadRequest(refusal, 403), 403)(scope, receive, send)
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from durio.entities import PayloadTooLarge
 from durio.hosting.http_client import DurableOrchestrationClient
+from durio.hosting.limits import WAIT_S_MAX
 from durio.hosting.problems import BadRequest
 from durio.orchestration import App
 
@@ -20,7 +21,6 @@ TRUE: Final = frozenset(("true", "1", "yes"))
 FALSE: Final = frozenset(("false", "0", "no", ""))
 NO_BODY: Final = object()
 """What stands for a body that is not there."""
-WAIT_S_MAX: Final = 3600.0
 
 
 @attrs.frozen(eq=False)

@@ -22,6 +22,7 @@ from durio.hosting.cli_output import Out
 from durio.hosting.cli_program import load_app
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s, pairs
+from durio.hosting.limits import CONNECTIONS_MAX
 from durio.hosting.serving import HOST, PORT
 from durio.hosting.serving import serve as serve_hub
 from durio.orchestration import Retention, open_hub
@@ -96,6 +97,9 @@ async def serve(
     cors_origin: Annotated[
         tuple[str, ...], Parameter(negative="", show_default=False, help="An origin whose pages may ask.")
     ] = (),
+    connections_max: Annotated[
+        int, Parameter(help="Connections that are served at once; others wait.")
+    ] = CONNECTIONS_MAX,
     standby: Standby = False,
     on_nondeterminism: OnNondeterminism = "fail",
     keep: Keep = (),
@@ -110,6 +114,8 @@ async def serve(
         raise UsageError(f"--host {host} can be reached by others: say --key KEY, or set DURIO_KEY")
     if not 0 <= port <= PORT_MAX:
         raise UsageError(f"--port {port}: ports are 0 to {PORT_MAX}")
+    if connections_max < 1:
+        raise UsageError(f"--connections-max {connections_max}: one connection is the least")
     start_logging(log)
     served = partial(
         serve_hub,
@@ -121,6 +127,7 @@ async def serve(
         base_url=base_url,
         trust_forwarded=trust_forwarded,
         cors_origins=cors_origin,
+        connections_max=connections_max,
         standby=standby,
         on_nondeterminism=on_nondeterminism,
         retention=retention,

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from durio.entities import EntityId
 from durio.hosting.call import NO_BODY, Call
-from durio.hosting.instance_routes import PAGE_SIZE, PAGE_SIZE_MAX, TOKEN
+from durio.hosting.instance_routes import PAGE_SIZE, TOKEN
+from durio.hosting.limits import PAGE_SIZE_MAX
 from durio.hosting.problems import values_of_the_caller
 from durio.hosting.table import JSON_OR_TEXT, Param, Route
 from durio.hosting.wire import entity_object

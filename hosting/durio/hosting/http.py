@@ -29,7 +29,7 @@ from durio.hosting.http_client import DurableOrchestrationClient
 from durio.hosting.links import WEBHOOKS, Links
 from durio.hosting.metrics import NO_ROUTE, Metrics, MetricsPage
 from durio.hosting.openapi import document
-from durio.hosting.problems import BadRequest, code_of, problem
+from durio.hosting.problems import BadRequest, code_of, problem, refused
 from durio.hosting.table import Route, Table
 from durio.orchestration import App, Client
 
@@ -143,6 +143,7 @@ def http_api(
     found = Starlette(
         routes=_routes(durable, app, options, access, routes),
         middleware=[*([cors] if cors_origins else []), Middleware(Gate, access)],
+        exception_handlers={BadRequest: refused},  # your own routes may meet one, too: of a body that is late
     )
     found.router.redirect_slashes = False  # paths are what they are: what is not there is 404
     found.state.client = durable

@@ -9,13 +9,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import durio.hosting.waiting as waiting
 from durio.hosting.call import NO_BODY, Call
+from durio.hosting.limits import PAGE_SIZE_MAX
 from durio.hosting.problems import BadRequest, values_of_the_caller
 from durio.hosting.table import Param, Route
 from durio.hosting.wire import status_object
 from durio.orchestration import InstanceNotFinished, InstanceNotFound, OrchestrationRuntimeStatus
 
 PAGE_SIZE: Final = 100
-PAGE_SIZE_MAX: Final = 10_000
 TOKEN: Final = "x-ms-continuation-token"
 RETRY_AFTER_S: Final = "5"
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from durio.entities import (
@@ -99,3 +100,8 @@ def problem(error: Exception, status_code: int) -> Response:
     }
     retry = {"Retry-After": str(RETRY_AFTER_S)} if status_code in (503, 507) else {}
     return JSONResponse(body, status_code, retry)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """Starlette's handler for a `BadRequest` outside of durio's own routes."""
+    return problem(error, code_of(error) or 500)

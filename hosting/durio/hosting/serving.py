@@ -16,14 +16,14 @@ from starlette.routing import BaseRoute
 from durio.entities.limits import PAYLOAD_BYTES_MAX
 from durio.hosting.access import LOOPBACK, checked_keys, is_loopback
 from durio.hosting.http import http_api
-from durio.hosting.listening import listen
+from durio.hosting.limits import CONNECTIONS_MAX, GRACE_S, KEEP_ALIVE_S, REQUEST_S
+from durio.hosting.listening import Bounds, listen
 from durio.orchestration import App, open_hub
 
 logger = logging.getLogger("durio.hosting")
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 7071
-GRACE_S: Final = 10.0
 
 
 async def serve(
@@ -39,6 +39,9 @@ async def serve(
     request_bytes_max: int = PAYLOAD_BYTES_MAX,
     unwrap_json_strings: bool | None = None,
     routes: Sequence[BaseRoute] = (),
+    connections_max: int = CONNECTIONS_MAX,
+    keep_alive_s: float = KEEP_ALIVE_S,
+    request_s: float = REQUEST_S,
     grace_s: float = GRACE_S,
     stop: trio.Event | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
@@ -47,12 +50,14 @@ async def serve(
     """Open the hub at `hub` as its owner and serve its HTTP API on `host` and `port` until SIGINT, SIGTERM or `stop`.
 
     Port 0 is any free one; `task_status` is told the URLs. `keys` are needed by what others reach: by any address but a
-    loopback one, by a `base_url`, behind a proxy; clients on this machine need none under `/durabletask`. The other
-    parameters are those of `http_api`, and of `open_hub`. At the end no new requests are taken, those in flight have
-    `grace_s` seconds, and the hub is closed. Raises `ValueError` without a needed key, `OSError` for a port that is
-    taken, and what `open_hub` raises.
+    loopback one, by a `base_url`, behind a proxy; clients on this machine need none under `/durabletask`.
+    `connections_max` are served at once, the others wait. `keep_alive_s`: how long a connection may be without a whole
+    head of a request; `request_s`: how long a body may take to arrive. The other parameters are those of `http_api`,
+    and of `open_hub`. At the end no new requests are taken, those in flight have `grace_s` seconds, and the hub is
+    closed. Raises `ValueError` without a needed key, `OSError` for a port that is taken, and what `open_hub` raises.
     """
     given, seen_as = checked_keys(keys), urlsplit(base_url)
+    bounds = Bounds(connections_max, keep_alive_s, request_s, grace_s)
     private = is_loopback(host) and not trust_forwarded and (not base_url or is_loopback(seen_as.hostname or ""))
     if not private and not given:
         raise ValueError(
@@ -78,7 +83,7 @@ async def serve(
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_at_signal, stopping)
-            await listen(api, host, port, stopping, grace_s, task_status=task_status)
+            await listen(api, host, port, stopping, bounds, task_status=task_status)
             nursery.cancel_scope.cancel()
 
 

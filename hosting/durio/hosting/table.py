@@ -61,6 +61,7 @@ EVERYWHERE: Final[Mapping[int, str]] = MappingProxyType(
         400: "Something about the request cannot be understood; `ExceptionMessage` says what.",
         401: "A key is needed: `code` in the query, or the header `x-functions-key`.",
         403: "The request comes from a page of somebody else, or is for another host.",
+        408: "The body did not arrive in time (`request_s`); nothing was started.",
         413: "The body is too large.",
         503: "The hub is closing, broken, or owned by nobody; try again after `Retry-After` seconds.",
         507: "The disk is full; ending and purging instances still works.",
