@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from durio.entities import CONTROL_LANE, VirtualEnv
+from durio.entities import CONTROL_LANE, Answer, Message, Runtime, VirtualEnv
 from durio.entities import keys as entity_keys
 from durio.orchestration import App, Client, OrchestrationContext, Retention, open_hub
 from durio.orchestration.messages import Purge
@@ -159,6 +159,35 @@ def test_a_later_life_stays() -> None:
     token = stepper.submit("i", Purge, CONTROL_LANE, life=head.life)
     stepper.settle()
     assert stepper.answers[token].value == b"1"
+
+
+async def test_what_was_rewound_since_it_was_found_stays(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G18, G27: a life that is rewound, and fails again, between the look and the purge is as young as its last end."""
+    disk, found = MemoryDisk(), trio.Event()
+    async with opened(disk) as client:
+        await client.start_new(ends, "i", "Failed")
+        await client.wait_for_completion("i")
+        await trio.sleep(7200)
+    submit = Runtime.submit
+
+    async def late(link: Runtime, address: str, message: Message, *rest: Any, **facts: Any) -> Answer:
+        if isinstance(message, Purge) and not found.is_set():
+            found.set()
+            await client.rewind("i")
+            assert (await client.wait_for_completion("i")).runtime_status == "Failed"
+        return await submit(link, address, message, *rest, **facts)
+
+    monkeypatch.setattr(Runtime, "submit", late)
+    async with opened(disk, retention=Retention(failed=HOUR)) as client:
+        await trio.sleep(1)
+        assert found.is_set()
+        assert await ids(client) == {"i"}
+        await trio.sleep(3600 - 2)
+        assert await ids(client) == {"i"}
+        await trio.sleep(SLACK_S + 2)
+        assert await ids(client) == set()
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,13 @@ class Resume(Message, frozen=True, kw_only=True, tag="resume", gc=False):
 
 
 class Purge(Message, frozen=True, kw_only=True, tag="purge", gc=False):
-    """Forget a life that has ended: `life`, and no later one; if none is named, the one that is there."""
+    """Forget a life that has ended: `life`, and no later one; if none is named, the one that is there.
+
+    `ended_us`: only if it ended then and was not brought back since, as by a rewind; 0: whenever it ended.
+    """
 
     life: str = ""
+    ended_us: int = 0
 
 
 InstanceMessage = (

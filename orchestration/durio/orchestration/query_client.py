@@ -17,7 +17,7 @@ from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.index import ENDED
 from durio.orchestration.messages import Purge
 from durio.orchestration.queries import Finder, InstanceFilter, Page, Statuses, Wanted
-from durio.orchestration.records import Snapshot
+from durio.orchestration.records import Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, payloads_shown, status_of
 
 PAGE_SIZE: Final = 100
@@ -175,12 +175,14 @@ class QueryClient(ControlClient, EntityClient):
     async def _purge_page(self, wanted: Wanted, token: str | None) -> tuple[int, str | None]:
         """Forget the next ones that are wanted, all of them ended; gives how many, and where to go on."""
         page = await self._page(PURGES_AT_ONCE, token, wanted)
-        purges = [partial(self._purged, address, snapshot.head.life) for address, snapshot in page.found]
+        purges = [partial(self._purged, address, snapshot.head) for address, snapshot in page.found]
         return sum(await self._link.gather(purges)), page.token
 
-    async def _purged(self, address: str, life: str) -> int:
+    async def _purged(self, address: str, head: Head) -> int:
+        """Forget the end that was found: what was rewound since and has ended again may not be wanted any more."""
+        build = partial(Purge, life=head.life, ended_us=head.updated_us)
         try:
-            answer = await self._ask(address, partial(Purge, life=life), None, CONTROL_LANE)
+            answer = await self._ask(address, build, None, CONTROL_LANE)
         except InstanceNotFinished:
             return 0  # it was brought back to life meanwhile
         return int(answer.value or 0)

@@ -310,6 +310,9 @@ class Settling:
         if head is None or (message.life and message.life != head.life):
             settlement.answer(message.reply, ABSENT)
             return
+        if not instance.alive and message.ended_us not in (0, head.updated_us):
+            settlement.answer(message.reply, ABSENT)  # it was rewound, and has ended anew
+            return
         if instance.alive:
             status = "Suspended" if head.suspended else head.status
             settlement.answer(message.reply, refuse(InstanceNotFinished(instance.address, status)))
