@@ -145,11 +145,21 @@ def _is_last(instance: Instance, message: LockAnswered) -> bool:
 
 
 def is_for(instance: Instance, message: Terminate | Cancel | Rewind) -> bool:
-    """Whether it is for the life that goes on: one that comes from a parent is for that parent's child alone."""
+    """Whether it is for the life that goes on: one that comes from a parent is for that parent's child alone.
+
+    A rewind of the parent is exact: under one id, it may have had several children one after the other.
+    """
     if not message.parent:
         return True
     parent = None if instance.origin is None else instance.origin.parent
-    return parent is not None and (parent.address, parent.life) == (message.parent, message.parent_life)
+    if parent is None or (parent.address, parent.life) != (message.parent, message.parent_life):
+        return False
+    asked = message.start.parent if isinstance(message, Rewind) and message.start is not None else None
+    if asked is not None:
+        return (parent.execution, parent.action) == (asked.execution, asked.action)
+    if isinstance(message, Terminate) and message.action:
+        return (parent.execution, parent.action) == (message.execution, message.action)
+    return True
 
 
 def size_of(mail: Mail) -> int:

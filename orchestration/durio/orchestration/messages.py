@@ -58,12 +58,16 @@ class ContinueAsNew(Message, frozen=True, kw_only=True, tag="again", gc=False):
 
 
 class Terminate(Message, frozen=True, kw_only=True, tag="terminate", gc=False):
-    """End the life. One that comes from a parent (`parent`, `parent_life`) reaches only that parent's child."""
+    """End the life. One that comes from a parent (`parent`, `parent_life`) reaches only that parent's child; with
+    `action` only the one that this action of that execution started.
+    """
 
     reason: str = ""
     recursive: bool = True
     parent: str = ""
     parent_life: str = ""
+    execution: str = ""
+    action: int = 0
 
 
 class Cancel(Message, frozen=True, kw_only=True, tag="cancel", gc=False):
@@ -75,8 +79,8 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel", gc=False):
 
 
 class Rewind(Message, frozen=True, kw_only=True, tag="rewind", gc=False):
-    """Go back to the failures that ended the life. One that comes from a parent brings the start of its child, which
-    begins if there is no life of that parent to be rewound.
+    """Go back to the failures that ended the life. One that comes from a parent brings the start of its child: it is for
+    the life that this start began, and if there is no such life any more, it begins anew.
     """
 
     reason: str = ""

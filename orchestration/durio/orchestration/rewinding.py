@@ -168,7 +168,14 @@ def _take_back(head: Head, cut: Cut, settlement: Settlement) -> tuple[tuple[int,
 def _end_late_children(instance: Instance, head: Head, cut: Cut, settlement: Settlement) -> None:
     late = {(event.instance, event.id) for event in cut.late_children}
     for child in [child for child in instance.children if (child.instance, child.action) in late]:
-        message = Terminate(at_us=settlement.now_us, reason="rewound", parent=instance.address, parent_life=head.life)
+        message = Terminate(
+            at_us=settlement.now_us,
+            reason="rewound",
+            parent=instance.address,
+            parent_life=head.life,
+            execution=child.execution,
+            action=child.action,
+        )
         settlement.send(child.instance, message, CONTROL_LANE)
         instance.children.discard(child)
         settlement.delete(child_suffix(child))
