@@ -126,6 +126,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "index_check",
         "rewind_plan",
         "instance",
+        "late",
+        "planning",
         "cycles",
         "locking",
         "needing",

@@ -11,8 +11,9 @@ from durio.entities import CONTROL_LANE, StartInstance, View, check_instance_id,
 from durio.orchestration.asking import Asking
 from durio.orchestration.errors import InstanceFinished, InstanceNotFailed, InstanceNotFound
 from durio.orchestration.index import shown_status
-from durio.orchestration.instance import Instance, load, planned
+from durio.orchestration.instance import Instance, load
 from durio.orchestration.messages import Cancel, Purge, Resume, Rewind, Suspend, Terminate
+from durio.orchestration.planning import planned
 from durio.orchestration.rewind_plan import RewindPlan
 
 

@@ -148,8 +148,9 @@ def begin_again(instance: Instance, end: End, new_execution: str, settlement: Se
     again = ContinueAsNew(at_us=settlement.now_us, execution=new_execution)
     settlement.send(instance.address, again, HEAD_LANE)
     for event in end.keep:
-        message = RaiseEvent(at_us=settlement.now_us, name=event.name, input=event.input)
-        settlement.put_back((event.arrival, event.sub), message)
+        place = (event.arrival, event.sub)
+        message = RaiseEvent(at_us=settlement.now_us, name=event.name, input=event.input, place=place)
+        settlement.put_back(place, message)
     settlement.rewind = settlement.yields = True
     instance.head = Head(
         head.life,

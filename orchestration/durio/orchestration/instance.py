@@ -20,7 +20,6 @@ from durio.orchestration.history import (
     ChildFailed,
     ChildStarted,
     Chunk,
-    Ended,
     EntityAnswered,
     EntityCalled,
     HistoryEvent,
@@ -51,7 +50,7 @@ from durio.orchestration.records import (
     rewound_token,
 )
 from durio.orchestration.registry import Orchestration
-from durio.orchestration.rewind_plan import Cut, PlaceFinder
+from durio.orchestration.rewind_plan import Cut
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -194,33 +193,13 @@ def read_history(instance: Instance, decoders: Decoders) -> Iterator[list[Histor
     head = instance.head
     if head is not None:
         instance.token, instance.rewinds_read = execution_of(head.execution), 0
-    for _, events in _rows(instance, decoders):
+    for _, events in rows_of_history(instance, decoders):
         for event in events:
             instance.note(event, job_key(instance, event))
         yield events
 
 
-def planned(instance: Instance, decoders: Decoders) -> Generator[None, None, None]:
-    """Plan the rewind of a failed instance: its `plan` is there at the end. Gives way after every row."""
-    head = instance.head
-    assert head is not None, "it has failed"
-    causes: tuple[int, ...] = ()
-    for _, events in _rows(instance, decoders, max(head.chunks - 1, 0)):
-        causes = next((event.causes for event in events if isinstance(event, Ended)), ())
-        yield
-    finder = PlaceFinder(causes)
-    for row, events in _rows(instance, decoders):
-        if finder.take(row, events):
-            break
-        yield
-    cut = Cut(finder.place or (head.chunks, 0), causes)
-    for row, events in _rows(instance, decoders):
-        cut.take(row, events)
-        yield
-    instance.plan = cut
-
-
-def _rows(instance: Instance, decoders: Decoders, first: int = 0) -> Iterator[tuple[int, list[HistoryEvent]]]:
+def rows_of_history(instance: Instance, decoders: Decoders, first: int = 0) -> Iterator[tuple[int, list[HistoryEvent]]]:
     """The rows of the history from `first` on, each with its number."""
     head = instance.head
     if head is None:

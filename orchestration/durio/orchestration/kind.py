@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from durio.entities import (
+    HEAD_LANE,
     Answer,
     Directory,
     Mail,
@@ -28,7 +29,7 @@ from durio.orchestration.decision import Decision
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.index import facts_of, reindex
-from durio.orchestration.instance import Decoders, Instance, load, planned, read_history
+from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import (
     Cancel,
@@ -42,6 +43,7 @@ from durio.orchestration.messages import (
 )
 from durio.orchestration.needing import objection
 from durio.orchestration.parking import park
+from durio.orchestration.planning import planned
 from durio.orchestration.registry import Orchestration, Registry
 from durio.orchestration.rewinding import wants_plan
 from durio.orchestration.settling import Settling
@@ -339,8 +341,11 @@ def _control_first(actor: Instance, mailbox: Mailbox) -> bool:
     theirs = isinstance(message, Terminate) and not is_for(actor, message)
     if actor.alive and not theirs:
         return True
-    # Its life has not begun here: an unread start that came before it may begin it.
-    return mail is None or entity_keys.mail_arrival(control[0]) < entity_keys.mail_arrival(mail[0])
+    # Its life has not begun here: an unread start that came before it may begin it. What a rewind gave back to a life
+    # that has failed at once is kept for the next one.
+    if mail is None or entity_keys.mail_lane(mail[0]) == HEAD_LANE:
+        return mail is None
+    return entity_keys.mail_arrival(control[0]) < entity_keys.mail_arrival(mail[0])
 
 
 def _events_of(message: StartInstance, mail: Mail) -> list[EventRaised]:

@@ -42,7 +42,7 @@ class RaiseEvent(Message, frozen=True, kw_only=True, tag="event", gc=False):
     input: bytes | None = None
     sender: str = ""
     place: tuple[int, int] | None = None
-    """Its arrival number, if it came earlier than the message: a rewind has put it back."""
+    """Of one that the life has got, and its code may not have seen: the arrival number with which it came."""
 
 
 class StartDue(Message, frozen=True, kw_only=True, tag="due", gc=False):
@@ -79,8 +79,8 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel", gc=False):
 
 
 class Rewind(Message, frozen=True, kw_only=True, tag="rewind", gc=False):
-    """Go back to the failures that ended the life. One that comes from a parent brings the start of its child: it is for
-    the life that this start began, and if there is no such life any more, it begins anew.
+    """Go back to the failures that ended the life. One that comes from a parent brings the start of its child: it is
+    for the life that this start began, and if there is no such life any more, it begins anew.
     """
 
     reason: str = ""

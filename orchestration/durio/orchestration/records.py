@@ -134,7 +134,7 @@ SECTION: Final = b"3"
 CHILD: Final = b"c"
 HISTORY: Final = b"h"
 LATE: Final = b"l"
-"""Results that came after a life had failed: a rewind needs them."""
+"""Results that came after a life had failed, and events that it had not seen: a rewind needs them."""
 
 _REWINDS: Final = "~"
 
@@ -152,6 +152,11 @@ def late_suffix(generation: int, action: int = 0, token: str = "") -> bytes:
     """Where a late result lies: that of an action is there once."""
     rewinds = token.partition(_REWINDS)[2]
     return LATE + generation.to_bytes(6, "big") + action.to_bytes(8, "big") + int(rewinds or 0).to_bytes(4, "big")
+
+
+def late_event_suffix(generation: int, arrival: int, sub: int) -> bytes:
+    """Where a late event lies: behind all results, for arrival numbers are larger than those of any action."""
+    return LATE + generation.to_bytes(6, "big") + arrival.to_bytes(8, "big") + sub.to_bytes(4, "big")
 
 
 def execution_of(token: str) -> str:

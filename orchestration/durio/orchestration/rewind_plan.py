@@ -144,6 +144,12 @@ class Cut:
         for event in events[cut:]:
             self._behind(event)
 
+    def returned(self, action: int, result: bytes | None) -> None:
+        """An activity had returned before the code failed, and the code did not see it."""
+        found = self.open.get(action)
+        if found is not None and isinstance(found.action, ActivityScheduled) and action in self.waiting:
+            self.kept.append(ActivityCompleted(action, result))
+
     @property
     def waiting(self) -> dict[int, Open]:
         """Actions before the cut that have no result, not even behind it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from durio.entities import (
     CONTROL_LANE,
     HEAD_LANE,
@@ -15,7 +13,6 @@ from durio.entities import (
     StartInstance,
     refuse,
 )
-from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import absent, is_for
 from durio.orchestration.endings import change, write_turn
 from durio.orchestration.errors import InstanceNotFailed
@@ -34,6 +31,7 @@ from durio.orchestration.history import (
     TimerSet,
 )
 from durio.orchestration.instance import Instance
+from durio.orchestration.late import late_of
 from durio.orchestration.locking import request_locks
 from durio.orchestration.messages import (
     ActivityDone,
@@ -44,7 +42,6 @@ from durio.orchestration.messages import (
     StartDue,
     Terminate,
     TimerDue,
-    message_decoder,
 )
 from durio.orchestration.performing import perform
 from durio.orchestration.records import (
@@ -53,28 +50,16 @@ from durio.orchestration.records import (
     Child,
     Head,
     child_suffix,
-    execution_of,
     history_suffix,
-    late_suffix,
     rewound_token,
 )
 from durio.orchestration.rewind_plan import Cut, Open, Result
-
-_LATE: Final = message_decoder()
 
 
 def wants_plan(instance: Instance, message: Message) -> bool:
     """Whether a rewind has to be planned before its turn."""
     failed = instance.head is not None and instance.head.status == "Failed"
     return isinstance(message, Rewind) and failed and instance.plan is None and is_for(instance, message)
-
-
-def keep_late(instance: Instance, message: ChildDone | Answered, settlement: Settlement) -> None:
-    """A result came after the life had failed: a rewind may need it, and nobody would send it again."""
-    head = instance.head
-    if head is None or head.status != "Failed" or execution_of(message.execution) != execution_of(head.execution):
-        return
-    settlement.put(late_suffix(head.generation, message.action, message.execution), message)
 
 
 def settle_rewind(instance: Instance, message: Rewind, settlement: Settlement) -> None:
@@ -148,7 +133,7 @@ def rewind(instance: Instance, head: Head, cut: Cut, reason: str, settlement: Se
         _go_on(instance, token, number, cut, reason, settlement)
     else:
         settlement.send(instance.address, StartDue(at_us=settlement.now_us, life=head.life), HEAD_LANE)
-    _give_back(instance, head, cut, token, settlement)
+    _give_back(instance, cut, token, settlement)
     settlement.rewind = True
     write_turn(instance, change(instance.head), [], settlement)
 
@@ -231,7 +216,7 @@ def _rewind_child(instance: Instance, action: ChildStarted, found: Open, reason:
     settlement.put(child_suffix(child), child)
 
 
-def _give_back(instance: Instance, head: Head, cut: Cut, token: str, settlement: Settlement) -> None:
+def _give_back(instance: Instance, cut: Cut, token: str, settlement: Settlement) -> None:
     for event in cut.kept:
         if isinstance(event, EventRaised):
             place = (event.arrival, event.sub)
@@ -239,12 +224,10 @@ def _give_back(instance: Instance, head: Head, cut: Cut, token: str, settlement:
         else:
             message = _message_of(event, cut.open[event.id], token, settlement.now_us)
         settlement.send(instance.address, message, HEAD_LANE)
-    group = entity_keys.actor(instance.address)
-    start, stop = group + late_suffix(head.generation), group + late_suffix(head.generation + 1)
-    for key, row in instance.view.scan(group, start, stop):
-        late = _LATE.decode(row) if isinstance(row, bytes) else row
-        assert isinstance(late, Message), "nothing else is there"
-        settlement.delete(key[len(group) :])
+    for suffix, late in late_of(instance):
+        settlement.delete(suffix)
+        if isinstance(late, ActivityDone):
+            continue  # it is among what is kept, or was taken back
         if isinstance(late, ChildDone) and late.failure is not None and late.action in cut.causes:
             continue  # it was rewound, and failed again: it is rewound once more now
         settlement.send(instance.address, late, HEAD_LANE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from durio.entities import Answered, LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
+import msgspec
+
+from durio.entities import LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
 from durio.entities import keys as entity_keys
 from durio.entities.limits import TURN_MESSAGES_MAX
 from durio.orchestration.acceptance import (
@@ -28,6 +30,7 @@ from durio.orchestration.endings import (
 from durio.orchestration.errors import InstanceNotFinished
 from durio.orchestration.history import EventRaised, HistoryEvent, Resumed, Suspended, Woke
 from durio.orchestration.instance import Instance
+from durio.orchestration.late import keep_late
 from durio.orchestration.locking import take_answer
 from durio.orchestration.messages import (
     Cancel,
@@ -50,7 +53,7 @@ from durio.orchestration.records import (
     Origin,
     child_suffix,
 )
-from durio.orchestration.rewinding import keep_late, settle_rewind
+from durio.orchestration.rewinding import settle_rewind
 
 
 class Settling:
@@ -74,8 +77,7 @@ class Settling:
         elif mode == "cancel":
             self._cancel(instance, taken.mails[0], settlement)
         elif mode == "hold":
-            for _, message in taken.mails:
-                settlement.answer(message.reply, ACCEPTED)
+            self._accept(taken.mails, settlement)
         elif mode == "refuse":
             self._refuse(instance, taken.mails[0], settlement)
         else:
@@ -248,18 +250,31 @@ class Settling:
         again = decision.end is not None and decision.end.status == "ContinuedAsNew"
         self._finish_turn(instance, work, events, decision, settlement)
         for entry in work.entries[decision.consumed :]:
-            if again and isinstance(entry, EventRaised):
-                event = RaiseEvent(at_us=message.at_us, name=entry.name, input=entry.input, sender=message.sender)
-                settlement.put_back((entry.arrival, entry.sub), event)
-            else:
+            assert isinstance(entry, EventRaised), "a start is seen at once"
+            place = (entry.arrival, entry.sub)
+            event = RaiseEvent(
+                at_us=message.at_us, name=entry.name, input=entry.input, sender=message.sender, place=place
+            )
+            if again:
+                settlement.put_back(place, event)
+            elif not keep_late(instance, event, settlement):
                 settlement.count("events dropped: the instance ended before it took them")
 
     def _hold_events(self, key: bytes, message: StartInstance, settlement: Settlement) -> None:
         """Events that came with a start for an instance that cannot take them now wait at their place."""
         arrival, _ = entity_keys.mail_arrival(key)
         for number, (name, data) in enumerate(message.events, 1):
-            event = RaiseEvent(at_us=message.at_us, name=name, input=data, sender=message.sender)
-            settlement.put_back((arrival, number), event)
+            place = (arrival, number)
+            event = RaiseEvent(at_us=message.at_us, name=name, input=data, sender=message.sender, place=place)
+            settlement.put_back(place, event)
+
+    def _accept(self, mails: list[Mail], settlement: Settlement) -> None:
+        """Held mail is answered once, and keeps its place; an event is the life's own from now on."""
+        for key, message in mails:
+            settlement.answer(message.reply, ACCEPTED)
+            if isinstance(message, RaiseEvent):
+                place = entity_keys.mail_arrival(key)
+                settlement.put_back(place, msgspec.structs.replace(message, reply="", place=place))
 
     def _drop_held(self, instance: Instance, key: bytes, settlement: Settlement) -> None:
         """Mail that the old life held does not reach the new one."""
@@ -338,8 +353,8 @@ class Settling:
         settlement.consume(key)
         if isinstance(message, ChildDone):
             self.child_done(instance, message, settlement)
-        if isinstance(message, ChildDone | Answered):
-            keep_late(instance, message, settlement)
+        if keep_late(instance, message, settlement):
+            return
         if message.reply:
             settlement.answer(message.reply, refuse(absent(instance)))
         elif isinstance(message, RaiseEvent):

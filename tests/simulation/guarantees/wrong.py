@@ -228,6 +228,7 @@ class _Swallowing(Settling):
     def settle(self, instance: Instance, taken: Taken[Work], decision: Decision | None, settlement: Settlement) -> None:
         super().settle(instance, taken, decision, settlement)
         if taken.work.mode == "hold":
+            settlement.returned.clear()
             for key, _ in taken.mails:
                 settlement.consume(key)
 
