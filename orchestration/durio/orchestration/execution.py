@@ -84,7 +84,7 @@ class Execution:
         self.waiters = 0
         self.section: CriticalSection | None = None
         self.guard = Guard()
-        self.recorder = Recorder(instance_id, self.guard)
+        self.recorder = Recorder(instance_id, self.guard, self.failed)
         self._driver = Driver(self.guard, behaviour.name)
         self._wait: Wait | First | None = None
         self._cut_short: PastStep | None = None

@@ -34,7 +34,8 @@ class Recorder:
     nothing is recorded (G25).
     """
 
-    def __init__(self, instance_id: str, guard: Guard) -> None:
+    def __init__(self, instance_id: str, guard: Guard, blame: Callable[[BaseException, tuple[int, ...]], None]) -> None:
+        """`blame` is told which actions an error is about (G27)."""
         self.actions: list[Action] = []
         self.expected: deque[HistoryEvent] | None = None
         """In replay: what history holds for this step and the code has not asked for yet."""
@@ -43,6 +44,7 @@ class Recorder:
         self.dead = False
         self.broken: Exception | None = None
         """Why the execution cannot go on: it differs from its history, or does not end its turn."""
+        self.blame = blame
         self._instance_id = instance_id
         self._guard = guard
         self._ids = 0
@@ -80,13 +82,18 @@ class Recorder:
                     raise
                 failure = refusal_of(error)
                 self._record(msgspec.structs.replace(draft, refused=failure))
-                raise rebuild(failure) from error
+                raise self._refusal(draft, failure) from error
             self._record(action)
             return action
         refused: Failure | None = getattr(recorded, "refused", None)
         if refused is not None:
-            raise rebuild(refused)
+            raise self._refusal(draft, refused)
         return recorded
+
+    def _refusal(self, action: Action, failure: Failure) -> Exception:
+        error = rebuild(failure)
+        self.blame(error, (action.id,))
+        return error
 
     def ask(self, action: ActionT) -> ActionT:
         """Ask for an action that is never refused; in replay the recorded one."""

@@ -95,12 +95,15 @@ class _Sent(msgspec.Struct):
 class PlaceFinder:
     """Finds where the history is cut: at the first of the failures that ended it, else at its end.
 
-    Inside of a critical section it is where the section began: its locks are gone, so all of it is done again.
+    What was refused at once failed where it was asked for. Inside of a critical section it is where the section began:
+    its locks are gone, so all of it is done again. That goes for a call from inside whose failure came behind it, too.
     """
 
     def __init__(self, causes: tuple[int, ...]) -> None:
         self._causes = frozenset(causes)
         self._section: Place | None = None
+        self._begun: dict[int, Place] = {}
+        """Where the critical sections began that calls were made from."""
         self.place: Place | None = None
 
     def take(self, row: int, events: list[HistoryEvent]) -> bool:
@@ -110,11 +113,19 @@ class PlaceFinder:
                 self._section = row, index
             elif isinstance(event, LockReleased):
                 self._section = None
-            failed = isinstance(event, _RESULTS) and event.id in self._causes and _is_failure(event)
-            if failed or isinstance(event, Ended):
-                self.place = self._section or (row, index)
+            elif isinstance(event, EntityCalled) and event.lock is not None and self._section is not None:
+                self._begun[event.id] = self._section
+            if self._is_cause(event) or isinstance(event, Ended):
+                self.place = self._section or self._begun.get(getattr(event, "id", 0)) or (row, index)
                 return True
         return False
+
+    def _is_cause(self, event: HistoryEvent) -> bool:
+        if getattr(event, "id", 0) not in self._causes:
+            return False
+        if isinstance(event, ACTIONS):
+            return getattr(event, "refused", None) is not None
+        return isinstance(event, LockGranted) or getattr(event, "failure", None) is not None
 
 
 class Cut:

@@ -53,6 +53,8 @@ class CriticalSection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._recorder.blame(error, (self.action,))  # it began in here, and here it is done again (G27)
         self.release()
 
     async def __aenter__(self) -> CriticalSection:
@@ -61,7 +63,7 @@ class CriticalSection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        self.__exit__(kind, error, trace)
 
     # What it may do
 
