@@ -100,7 +100,7 @@ def test_purge_asks_at_a_terminal(answer: str, left: int, cli: Cli, monkeypatch:
         cli.ok("start", "echo", "--wait")
         monkeypatch.setattr(sys, "stdin", Terminal(answer))
         asked = cli("purge", "--all")
-        assert "purge 1 instances? [y/N]" in asked.err
+        assert "purge 1 instance? [y/N]" in asked.err
         assert asked.code == (Exit.OK if left == 0 else Exit.NO)
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         assert len(cli.ok("list", "--json").lines) == left

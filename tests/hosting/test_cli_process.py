@@ -195,8 +195,9 @@ def test_serve_names_a_port_that_cannot_be_had(cli: Cli) -> None:
     assert cli("serve", "--connections-max", "0").code == Exit.USAGE
 
 
-def test_top_lives_on_a_terminal(cli: Cli) -> None:
-    """It shows the hub in the terminal until Ctrl-C, and gives the terminal back as it was."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED)])
+def test_top_lives_on_a_terminal(number: int, code: Exit, cli: Cli) -> None:
+    """It shows the hub in the terminal until Ctrl-C or SIGTERM, and gives the terminal back as it was."""
     with Owner(cli.hub):
         cli.ok("start", "waits", "--id", "w")
         ours, theirs = os.openpty()
@@ -212,13 +213,13 @@ def test_top_lives_on_a_terminal(cli: Cli) -> None:
             while b"in a second" not in shown:
                 shown += os.read(ours, 4096)
             assert b"durio top" in shown
-            child.send_signal(signal.SIGINT)
+            child.send_signal(number)
             with suppress(OSError):  # the other end is closed
                 while more := os.read(ours, 4096):
                     shown += more
             _, said = child.communicate(timeout=S_MAX)
         os.close(ours)
-    assert (child.returncode, b"Traceback" in said) == (Exit.INTERRUPTED, False)
+    assert (child.returncode, b"Traceback" in said) == (code, False)
     assert shown.rindex(ALTERNATE_OFF) > shown.rindex(ALTERNATE_ON)
 
 

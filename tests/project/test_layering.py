@@ -192,6 +192,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "listening",
         "serving",
         "cli_errors",
+        "cli_signals",
         "cli_values",
         "cli_settings",
         "cli_program",

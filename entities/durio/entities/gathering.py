@@ -13,6 +13,7 @@ from durio.entities.groups import single
 T = TypeVar("T")
 
 
+@trio.lowlevel.enable_ki_protection  # Ctrl-C while Trio starts a task leaves one that never ends
 async def gather(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     """Make calls side by side; gives their results in order. The first error cancels the others, and is raised."""
     results: dict[int, T] = {}

@@ -30,6 +30,7 @@ from durio.hosting import (
 from durio.hosting.cli_errors import Exit, UsageError, exit_code_of, single_error, told
 from durio.hosting.cli_output import clean
 from durio.hosting.cli_settings import Common
+from durio.hosting.cli_signals import awaited, sigterm_as_interrupt
 
 EPILOGUE: Final = (
     "Which hub and which app: --hub and --app, else DURIO_HUB and DURIO_APP, else hub and app in durio.toml or under "
@@ -99,15 +100,19 @@ def _adder(app: App, group: Group) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code. `arguments`: those of the process if none are given."""
+    with sigterm_as_interrupt() as terminated:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+    return Exit.TERMINATED if terminated.came and code == Exit.INTERRUPTED else code
+
+
+def _run(arguments: list[str]) -> int:
     show_traceback = False
     try:
-        command, bound, _ = command_line().parse_args(
-            sys.argv[1:] if arguments is None else list(arguments), exit_on_error=False, print_error=False
-        )
+        command, bound, _ = command_line().parse_args(arguments, exit_on_error=False, print_error=False)
         show_traceback = any(isinstance(value, Common) and value.traceback for value in bound.arguments.values())
         done = command(*bound.args, **bound.kwargs)
         if inspect.iscoroutine(done):
-            done = trio.run(_awaited, done)
+            done = trio.run(awaited, done)
         sys.stdout.flush()
         return int(done) if isinstance(done, int) else Exit.OK
     except CycloptsError as error:
@@ -122,10 +127,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exception(error)
             return Exit.NO if code is None else code
         return _refused(found, code)
-
-
-async def _awaited(command: Any) -> Any:
-    return await command
 
 
 def _refused(error: BaseException, code: Exit = Exit.USAGE) -> Exit:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
+import trio
 from cyclopts import Parameter
 
 from durio.hosting.cli_errors import CliError, Exit, UsageError
@@ -13,6 +15,7 @@ from durio.hosting.cli_list import Which
 from durio.hosting.cli_output import Out
 from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
+from durio.hosting.cli_signals import typed
 from durio.hosting.cli_values import json_value
 
 Reason = Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False, help="Why; it is kept.")]
@@ -110,8 +113,9 @@ async def purge(
     if not yes and sys.stdin.isatty():
         async with reading(common) as client:
             ended = [one.is_finished async for one in client.iterate_status(page_size=1000, **wanted)].count(True)
-        out.notes.print(f"purge {ended:,} instances? [y/N] ", end="")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        await trio.lowlevel.checkpoint()  # an earlier Ctrl-C is raised here, not behind the answer
+        answer = typed(partial(out.ask, f"purge {ended:,} instance{'' if ended == 1 else 's'}? [y/N] "))
+        if answer.strip().lower() not in ("y", "yes"):
             raise CliError("nothing was purged")
     async with changing(common) as client:
         with out.working("purging"):

@@ -30,6 +30,7 @@ class Exit(IntEnum):
     HUB = 4
     NOT_YET = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CliError(Exception):

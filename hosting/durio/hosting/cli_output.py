@@ -74,6 +74,11 @@ class Out:
         """Something that is no result."""
         self.notes.print(Text(clean(text)), soft_wrap=True)
 
+    def ask(self, question: str) -> str:
+        """Ask whoever sits at the terminal; the line that was typed."""
+        self.notes.print(question, end="")
+        return sys.stdin.readline()
+
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str], None]]:
         """A sign of life while something takes long, and a way to say how far it is; nothing if nobody looks."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from durio.entities import EntityId, InvalidAddress
 from durio.hosting.cli_errors import UsageError
+from durio.hosting.cli_signals import typed
 
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS: Final = (("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400), ("w", 604800))
@@ -22,7 +23,7 @@ DURATION_S_MAX: Final = 100 * 366 * 86400.0
 def json_value(text: str, option: str = "--input") -> Any:
     """A JSON value: written out, `@FILE`, or `-` for standard input. Raises `UsageError`."""
     if text == "-":
-        source, text = "standard input", sys.stdin.read()
+        source, text = "standard input", typed(sys.stdin.read)
     elif text.startswith("@"):
         source = text[1:]
         try:
