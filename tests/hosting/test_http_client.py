@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import trio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -56,6 +57,11 @@ async def test_waiting_answers_as_azures(autojump_clock: object) -> None:
         client = DurableOrchestrationClient(api.client, Links(HOST))
         ended = await client.wait_for_completion_or_create_check_status_response(None, late.json["id"])
         assert (ended.status_code, json.loads(bytes(ended.body))["output"]) == (200, "enough")
+        began = trio.current_time()
+        waiting = (await api.client.start_new("Approval")).instance_id
+        late_too = await client.wait_for_completion_or_create_check_status_response(None, waiting)
+        assert (late_too.status_code, json.loads(bytes(late_too.body))["id"]) == (202, waiting)
+        assert trio.current_time() - began == pytest.approx(10, abs=0.1), "the default"
         with pytest.raises(ValueError, match="is longer than"):
             await client.wait_for_completion_or_create_check_status_response(None, "x", 10, 20)
         with pytest.raises(InstanceNotFound):
@@ -63,12 +69,17 @@ async def test_waiting_answers_as_azures(autojump_clock: object) -> None:
 
 
 async def test_the_singleton_trigger_of_the_samples(autojump_clock: object) -> None:
-    """Look, then start: 202 with the links, then 409 with the words of the page."""
+    """Look, then start: 202 with the links, then 409 with the words of the page, until it has ended."""
     async with web(app, routes=ROUTES) as api:
         began = await api.post("/own/Approval/one", {"a": 1})
         assert (began.status, began.json["id"]) == (202, "one")
+        assert began.headers["location"] == began.json["statusQueryGetUri"]
+        assert began.headers["retry-after"] == "10"
         again = await api.post("/own/Approval/one", {"a": 1})
         assert (again.status, again.json) == (409, "An instance with ID 'one' already exists.")
+        await api.client.raise_event("one", "ApprovalEvent")
+        await api.client.wait_for_completion("one")
+        assert (await api.post("/own/Approval/one", {"a": 1})).status == 202
 
 
 async def test_links_in_an_activity(autojump_clock: object) -> None:

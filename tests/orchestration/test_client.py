@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,7 @@ async def test_ids_are_made_when_none_is_given(tmp_path: Path, opened: Opened) -
                 assert started == Started(started.instance_id, created=True)
                 ids.append(started.instance_id)
     assert len(set(ids)) == 9
+    assert [one for one in ids if not re.fullmatch("[0-9a-f]{32}", one)] == []
 
 
 async def test_a_falsy_output_and_none(tmp_path: Path, opened: Opened) -> None:

@@ -38,6 +38,13 @@ async def alls(ctx: OrchestrationContext, delays: list[float]) -> list[float]:
 
 
 @app.orchestration
+async def sums(ctx: OrchestrationContext, delays: list[float]) -> float:
+    tasks = [ctx.call_activity(after, delay) for delay in delays]
+    await ctx.task_all(tasks)
+    return sum(task.result for task in tasks)
+
+
+@app.orchestration
 async def anys(ctx: OrchestrationContext, delays: list[float]) -> list[Any]:
     tasks = [ctx.call_activity(after, delay) for delay in delays]
     winner = await ctx.task_any(tasks)
@@ -51,6 +58,13 @@ async def test_task_all_gives_results_in_argument_order(tmp_path: Path, autojump
         assert await output(client, "x") == [3.0, 1.0, 2.0]
         await client.start_new(alls, "empty", [])
         assert await output(client, "empty") == []
+
+
+async def test_after_task_all_each_task_has_its_result(tmp_path: Path, autojump_clock: object) -> None:
+    """G30: as in the C# sample, which adds up the `.result` of each task."""
+    async with hub(tmp_path, app) as client:
+        await client.start_new(sums, "x", [3.0, 1.0, 2.0])
+        assert await output(client, "x") == 6.0
 
 
 async def test_task_all_raises_the_failure_that_came_first(tmp_path: Path, autojump_clock: object) -> None:

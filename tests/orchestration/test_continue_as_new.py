@@ -11,7 +11,7 @@ import trio
 
 from durio.entities import EntityContext, EntityId
 from durio.entities import keys as entity_keys
-from durio.orchestration import App, OrchestrationContext
+from durio.orchestration import App, InstanceAlreadyExists, OrchestrationContext
 from tests.orchestration.helpers import Stepper, finished, hub, output, rows_of, unread
 
 app = App()
@@ -284,6 +284,29 @@ async def suspended_between(ctx: OrchestrationContext, round_: int) -> int:
     if round_ == 3:
         return round_
     return ctx.continue_as_new(round_ + 1)
+
+
+async def test_an_eternal_orchestration_is_a_singleton(tmp_path: Path, autojump_clock: object) -> None:
+    """G15, G23: while it goes on, its id is taken in every generation and between them; when it returns it is free."""
+    async with hub(tmp_path, app) as client:
+        await client.start_new(suspended_between, "StaticId", 0)
+        refused = 0
+        async with trio.open_nursery() as nursery:
+
+            async def start_again() -> None:
+                nonlocal refused
+                with pytest.raises(InstanceAlreadyExists):
+                    await client.start_new(suspended_between, "StaticId", 0)
+                refused += 1
+
+            for _ in range(3):
+                nursery.start_soon(client.raise_event, "StaticId", "next")
+                for _ in range(5):
+                    nursery.start_soon(start_again)
+        assert refused == 15
+        await client.raise_event("StaticId", "next")
+        assert await output(client, "StaticId") == 3
+        assert (await client.start_new(suspended_between, "StaticId", 0)).created
 
 
 async def test_executions_over_closed_and_opened_hubs(tmp_path: Path, autojump_clock: object) -> None:

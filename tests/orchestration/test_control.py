@@ -68,6 +68,19 @@ async def test_terminate_reaches_all_descendants_unless_told_not_to(
                 assert (await client.get_status(child)).runtime_status == "Running"
 
 
+async def test_the_reason_of_a_terminate_is_kept_and_logged(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G26: it is the output of the instance, and in the log once, not again for each child."""
+    async with hub(tmp_path, app) as client:
+        await client.start_new(family, "x", 3)
+        with caplog.at_level("INFO", "durio.orchestration"):
+            await client.terminate("x", "found a bug")
+            await finished(client, "x...")
+        assert (await client.get_status("x")).output == "found a bug"
+    assert [record.message for record in caplog.records] == ["x is terminated: found a bug"]
+
+
 async def test_terminate_before_the_start_was_read(tmp_path: Path, autojump_clock: object) -> None:
     """G26: a control message that finds its life's start unread applies after it."""
     by_hand = Stepper(app)

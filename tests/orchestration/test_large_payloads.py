@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from durio.entities import EntityContext, EntityId, PayloadTooLarge, RequestIdReused, VirtualEnv, keys
 from durio.entities.blob_check import check_blobs
 from durio.entities.limits import BLOB_BYTES_MIN
-from durio.orchestration import App, OrchestrationContext, connect, replay_histories, verify
+from durio.orchestration import App, OrchestrationContext, connect, open_hub, replay_histories, verify
 from durio.simulation import Parts, Sim, call, raise_event, simulate, start, terminate
-from durio.storage import LmdbStore, Reads, WriteSet
+from durio.storage import LmdbStore, MemoryDisk, MemoryStore, Reads, WriteSet
 from tests.orchestration.helpers import finished, hub, output
 
 SIZE = 3 * BLOB_BYTES_MIN
@@ -61,6 +61,11 @@ def double(text: str) -> list[str]:
 @app.orchestration
 async def echo(ctx: OrchestrationContext, text: str = "") -> str:
     return text or await ctx.wait_for_external_event("text")
+
+
+@app.orchestration
+async def holds(ctx: OrchestrationContext, text: str) -> None:
+    await ctx.wait_for_external_event("never")
 
 
 @app.orchestration
@@ -127,6 +132,36 @@ async def test_a_large_payload_goes_everywhere(
         result = await output(client, "t")
     assert result == {"all": [text] * 8, "left": 1}
     assert_clean(tmp_path)
+
+
+class WeighingStore(MemoryStore):
+    """Counts the bytes that are read."""
+
+    read = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        found = super().get(key)
+        self.read += len(found or b"")
+        return found
+
+    def scan(self, start: bytes, stop: bytes | None = None, *, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        found = super().scan(start, stop, limit=limit)
+        self.read += sum(len(value) for _, value in found)
+        return found
+
+
+async def test_a_look_without_the_input_does_not_read_it(autojump_clock: object) -> None:
+    """A status with `show_input=False` costs the same, however large the input is; so does a list."""
+    disk = MemoryDisk()
+    async with open_hub(MemoryStore(disk), app, env=VirtualEnv()) as client:
+        await client.start_new(holds, "x", "x" * SIZE)
+    store = WeighingStore(disk)
+    async with open_hub(store, app, env=VirtualEnv()) as client:
+        assert (await client.get_status("x", show_input=False)).input_ is None
+        assert (await client.get_status_all())[0].input_ is None
+        assert store.read < BLOB_BYTES_MIN
+        assert (await client.get_status("x")).input_ == "x" * SIZE
+        assert store.read > SIZE
 
 
 async def test_it_is_on_disk_once(tmp_path: Path, autojump_clock: object) -> None:

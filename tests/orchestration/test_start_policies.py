@@ -26,7 +26,8 @@ async def waits(ctx: OrchestrationContext, name: str = "") -> list[Any]:
 
 @app.orchestration
 async def other(ctx: OrchestrationContext) -> None:
-    await ctx.wait_for_external_event("go")
+    if await ctx.wait_for_external_event("go") == "Failed":
+        raise ValueError("as it was told")
 
 
 @app.orchestration
@@ -121,6 +122,24 @@ async def test_of_a_hundred_starts_at_once_one_creates(tmp_path: Path, autojump_
     assert [started.created for started in created] == [True]
     assert {(error.instance_id, error.name, error.runtime_status) for error in refused} == {("one", "waits", "Running")}
     assert len(refused) == 99
+
+
+@pytest.mark.parametrize("end", ["Completed", "Failed", "Terminated", "Canceled"])
+async def test_every_end_frees_the_id(tmp_path: Path, autojump_clock: object, end: str) -> None:
+    """G15: however an instance ended, a plain start of its id creates the next one, and is refused before."""
+    async with hub(tmp_path, app) as client:
+        await client.start_new(other, "x")
+        with pytest.raises(InstanceAlreadyExists):
+            await client.start_new(other, "x")
+        if end == "Terminated":
+            await client.terminate("x")
+        elif end == "Canceled":
+            await client.cancel("x")
+        else:
+            await client.raise_event("x", "go", end)
+        assert (await finished(client, "x")).runtime_status == end
+        assert (await client.start_new(other, "x")).created
+        assert (await client.get_status("x")).runtime_status == "Running"
 
 
 @pytest.mark.parametrize("if_running", ["return", "replace"])

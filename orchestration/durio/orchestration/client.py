@@ -153,7 +153,8 @@ class Client(DiagnosisClient, DeadLetterClient, BackupClient):
             head = self._head(address) if show_history else instance.head
             if head is not None and is_continued(instance.head, head):
                 break  # what was read is still the beginning of its history
-        await self._load(*payloads_shown(snapshot))
+        shown = payloads_shown(snapshot)
+        await self._load(*(shown if show_input else shown[1:]))
         return status_of(address, snapshot, decode, show_input=show_input, history=history)
 
     async def wait_for_completion(self, instance_id: str | Started) -> DurableOrchestrationStatus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from durio.entities import LockAnswered, Mail, Settlement, StartInstance, Taken, refusal_of, refuse
@@ -54,6 +56,8 @@ from durio.orchestration.records import (
     child_suffix,
 )
 from durio.orchestration.rewinding import settle_rewind
+
+logger = logging.getLogger("durio.orchestration")
 
 
 class Settling:
@@ -314,6 +318,8 @@ class Settling:
         if isinstance(message, Terminate):
             if not is_for(instance, message):
                 return
+            if not message.parent:  # of a thousand children one line would be too many
+                logger.info("%s is terminated: %s", instance.address, message.reason)
             terminate(instance, message.reason, message.recursive, settlement)
         elif isinstance(message, Suspend | Resume):
             self._suspend(instance, head, message, settlement)
