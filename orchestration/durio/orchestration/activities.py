@@ -38,6 +38,8 @@ class ActivityContext:
     cancelled: bool = False
     """Whether the result is not wanted any more; a function in a thread should look at it and return."""
     execution_id: str = ""
+    asked_by: Caller | None = attrs.field(default=None, repr=False)
+    """The action that waits for it: what it asks for is asked on behalf of that one."""
 
     @staticmethod
     def current() -> ActivityContext:
@@ -57,7 +59,7 @@ CURRENT_ACTIVITY: Final[contextvars.ContextVar[ActivityContext | None]] = contex
 def current_activity() -> Caller | None:
     """The activity that is running here, as the one for whom something is asked; None outside of activities."""
     context = CURRENT_ACTIVITY.get()
-    return None if context is None else Caller(context.instance_id, context.execution_id, context.task_id)
+    return None if context is None else context.asked_by
 
 
 class Report(Protocol):
@@ -173,6 +175,7 @@ class ActivityRunner:
             job.idempotency_key,
             dict(job.tags or {}),
             execution_id=execution_of(job.execution),
+            asked_by=Caller(job.address, job.execution, job.action),
         )
         CURRENT_ACTIVITY.set(context)
         scope = trio.CancelScope()

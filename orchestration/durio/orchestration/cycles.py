@@ -25,8 +25,7 @@ from durio.orchestration.records import (
     Head,
     Origin,
     Section,
-    execution_of,
-    has_action,
+    cannot_go_on_without,
 )
 
 Chain = tuple[str, ...]
@@ -57,11 +56,7 @@ class Cycles:
         """The instance, and those of its ancestors that must wait for it, one for the other."""
         while parent is not None and parent.address not in self._goals:
             head = self._head(parent.address)
-            if (
-                head is None
-                or execution_of(head.execution) != execution_of(parent.execution)
-                or not has_action(head.needs, parent.action)
-            ):
+            if head is None or not cannot_go_on_without(head, parent.execution, parent.action):
                 break
             self._goals.append(parent.address)
             origin = self._get(parent.address, ORIGIN, _ORIGIN)
@@ -91,22 +86,29 @@ class Cycles:
         section = self._section if mine else self._get(lock.owner, SECTION, _SECTION)
         return lock.owner if section is not None and section.request == lock.request else ""
 
-    def mail_of(self, entity: str, waits: Callable[[Message], bool]) -> bytes:
-        """The key of an unread message of an entity; empty if it is not there."""
+    def mails_of(self, entity: str, waits: Callable[[Message], bool]) -> Iterator[bytes]:
+        """The keys of unread messages of an entity."""
         box = entity_keys.mailbox(entity)
         start, stop = box + bytes((MAIL_LANE,)), entity_keys.stop_of(box)
         for key, row in self._view.scan(box, start, stop, CYCLE_MAIL_MAX):
             message = _MAIL.decode(row) if isinstance(row, bytes) else row
             if isinstance(message, Message) and waits(message):
-                return key
-        return b""
+                yield key
+
+    def waits_of(self, address: str, entity: str) -> Iterator[bytes]:
+        """The unread messages by which an instance waits for an entity: an answer on its way is no wait."""
+        head, section = self._head(address), self._get(address, SECTION, _SECTION)
+        if section is not None and section.waits_for == entity:
+            yield from self.mails_of(entity, partial(_asks_for, section.request))
+        if head is not None and entity in head.calls:
+            yield from self.mails_of(entity, partial(is_call_of, address, head))
 
     def _search(self, path: Chain) -> Chain:
         """Walk from the end of a path. Only what closes a cycle is looked at closely: queues may be long."""
         begun = len(path) - 1
         while chain := self._walk(path):
             waits = [(chain[at - 1], chain[at]) for at in range(begun + 1, len(chain)) if chain[at].startswith("@")]
-            gone = [wait for wait in waits if not self._is_there(*wait)]
+            gone = [wait for wait in waits if not any(self.waits_of(*wait))]
             if not gone:
                 return chain
             self._gone.update(gone)
@@ -139,24 +141,12 @@ class Cycles:
         if head.needs:
             yield from self._children(address, head)
 
-    def _is_there(self, address: str, entity: str) -> bool:
-        """Whether a request or a call of an instance is unread: an answer on its way is no wait."""
-        head, section = self._head(address), self._get(address, SECTION, _SECTION)
-        if section is not None and section.waits_for == entity:
-            if self.mail_of(entity, partial(_asks_for, section.request)):
-                return True
-        if head is None or entity not in head.calls:
-            return False
-        return bool(self.mail_of(entity, partial(_is_call_of, address, head.execution)))
-
     def _children(self, address: str, head: Head) -> Iterator[Chain]:
         group = entity_keys.actor(address)
         start = group + CHILD
         for _, row in self._view.scan(group, start, entity_keys.stop_of(start), CYCLE_NODES_MAX):
             child: Any = _CHILD.decode(row) if isinstance(row, bytes) else row
-            if execution_of(child.execution) != execution_of(head.execution) or not has_action(
-                head.needs, child.action
-            ):
+            if not cannot_go_on_without(head, child.execution, child.action):
                 continue
             origin = self._get(child.instance, ORIGIN, _ORIGIN)
             parent = None if origin is None else origin.parent
@@ -176,6 +166,9 @@ def _asks_for(request: str, message: Message) -> bool:
     return isinstance(message, LockRequest) and message.request == request
 
 
-def _is_call_of(address: str, execution: str, message: Message) -> bool:
+def is_call_of(address: str, head: Head, message: Message) -> bool:
+    """Whether a message is a call that an instance, as its head says, cannot go on without."""
     caller = message.caller if isinstance(message, Operation) else None
-    return caller is not None and (caller.address, execution_of(caller.execution)) == (address, execution_of(execution))
+    return (
+        caller is not None and caller.address == address and cannot_go_on_without(head, caller.execution, caller.action)
+    )

@@ -63,6 +63,7 @@ def change(
         head.calls,
         head.rewinds,
         head.gaps,
+        head.kept,
     )
 
 

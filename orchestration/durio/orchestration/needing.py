@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 import msgspec
 
 from durio.entities import (
@@ -20,13 +23,13 @@ from durio.entities import (
     refuse,
 )
 from durio.entities.changes import StartJob
-from durio.orchestration.cycles import Chain, Cycles
+from durio.orchestration.cycles import Chain, Cycles, is_call_of
 from durio.orchestration.decision import Needs
 from durio.orchestration.errors import LockCycle
 from durio.orchestration.instance import JOB, Decoders, Instance, load
 from durio.orchestration.limits import NEEDS_MAX
 from durio.orchestration.locking import cycles_of
-from durio.orchestration.records import Head, Section, cannot_go_on_without, execution_of, has_action, ranges_of
+from durio.orchestration.records import Head, Section, cannot_go_on_without, has_action, ranges_of
 
 
 def note_needs(head: Head, needs: Needs | None) -> Head:
@@ -56,7 +59,9 @@ def refuse_cycles(instance: Instance, settlement: Settlement) -> None:
     cycles = cycles_of(instance)
     if not cycles.locks:
         return
-    needed = {child.instance for child in instance.children if has_action(head.needs, child.action)}
+    needed = {
+        child.instance for child in instance.children if cannot_go_on_without(head, child.execution, child.action)
+    }
     for child in sorted(needed):
         chain = cycles.of_child(child)
         if chain:
@@ -71,51 +76,36 @@ def objection(view: View, entity: str, behalf: Caller, decoders: Decoders) -> An
         return None
     instance = load(view, behalf.address, decoders)
     head = instance.head
-    if (
-        head is None
-        or execution_of(head.execution) != execution_of(behalf.execution)
-        or not has_action(head.needs, behalf.action)
-    ):
+    if head is None or not _needs_this(head, behalf):
         return None  # nobody waits for it, or not for it alone
     chain = cycles_of(instance).of_entity(entity)
     return refuse(LockCycle(chain)) if chain else None
 
 
+def _needs_this(head: Head, behalf: Caller) -> bool:
+    """Whether the code cannot go on without just this run of an activity: a rewind runs those that are open again."""
+    return head.execution == behalf.execution and has_action(head.needs, behalf.action)
+
+
 def _refuse_call(instance: Instance, chain: Chain, entity: str, head: Head, settlement: Settlement) -> None:
     if not chain:
         return
-
-    def is_ours(mail: Message) -> bool:
-        caller = mail.caller if isinstance(mail, Operation) else None
-        if caller is None or caller.address != instance.address:
-            return False
-        return cannot_go_on_without(head, caller.execution, caller.action)
-
-    failure = refusal_of(LockCycle(chain))
-    for sent in settlement.sent:
-        message = sent[2]
-        if sent[0] == entity and isinstance(message, Operation) and message.caller is not None and is_ours(message):
-            settlement.sent.remove(sent)
-            caller = message.caller
-            answered = Answered(
-                at_us=settlement.now_us, execution=caller.execution, action=caller.action, failure=failure
-            )
-            settlement.send(instance.address, answered)
-            return
-    _refuse(entity, cycles_of(instance).mail_of(entity, is_ours), failure, settlement)
+    is_ours, failure = partial(is_call_of, instance.address, head), refusal_of(LockCycle(chain))
+    for sent in [sent for sent in settlement.sent if sent[0] == entity and is_ours(sent[2])]:
+        caller = getattr(sent[2], "caller", None)
+        assert isinstance(caller, Caller), "it is a call"
+        settlement.sent.remove(sent)
+        answered = Answered(at_us=settlement.now_us, execution=caller.execution, action=caller.action, failure=failure)
+        settlement.send(instance.address, answered)
+    _refuse(entity, cycles_of(instance).mails_of(entity, is_ours), failure, settlement)
 
 
 def _refuse_waiter(cycles: Cycles, chain: Chain, settlement: Settlement) -> None:
     """Refuse the last wait for an entity in a chain: that of the one who waits for somebody at its beginning."""
     last = max(number for number, address in enumerate(chain) if address.startswith("@"))
     waiter, entity = chain[last - 1], chain[last]
-
-    def is_theirs(mail: Message) -> bool:
-        caller = getattr(mail, "caller", None)
-        return isinstance(caller, Caller) and caller.address == waiter
-
     turned = (*chain[last - 1 : -1], *chain[:last])  # the same circle, from the one who is refused
-    _refuse(entity, cycles.mail_of(entity, is_theirs), refusal_of(LockCycle(turned)), settlement)
+    _refuse(entity, cycles.waits_of(waiter, entity), refusal_of(LockCycle(turned)), settlement)
 
 
 def _needs_activity(instance: Instance, head: Head, settlement: Settlement) -> bool:
@@ -132,17 +122,14 @@ def _refuse_activities(
 
     def is_theirs(mail: Message) -> bool:
         behalf = mail.behalf if isinstance(mail, Operation) else None
-        return (
-            behalf is not None
-            and execution_of(behalf.execution) == execution_of(head.execution)
-            and has_action(head.needs, behalf.action)
-        )
+        return behalf is not None and _needs_this(head, behalf)
 
     for entity in section.entities[: section.granted]:
         failure = refusal_of(LockCycle((instance.address, entity, instance.address)))
-        _refuse(entity, cycles.mail_of(entity, is_theirs), failure, settlement)
+        _refuse(entity, cycles.mails_of(entity, is_theirs), failure, settlement)
 
 
-def _refuse(entity: str, key: bytes, failure: Failure, settlement: Settlement) -> None:
-    if key:
+def _refuse(entity: str, mails: Iterable[bytes], failure: Failure, settlement: Settlement) -> None:
+    """Refuse all of them: code that waits for several goes on when it has the answers to all."""
+    for key in mails:
         settlement.send(entity, Refuse(at_us=settlement.now_us, key=key, failure=failure), CONTROL_LANE)

@@ -59,6 +59,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
     taken back are for another one."""
     gaps: tuple[tuple[int, int], ...] = ()
     """Rows of the history that rewinds have taken back: from each first to before each last."""
+    kept: tuple[int, ...] = ()
+    """Of each rewind, the last action that it has left: later ones of that number are others."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -150,8 +152,8 @@ def is_continued(earlier: Head, later: Head) -> bool:
 
 def late_suffix(generation: int, action: int = 0, token: str = "") -> bytes:
     """Where a late result lies: that of an action is there once."""
-    rewinds = token.partition(_REWINDS)[2]
-    return LATE + generation.to_bytes(6, "big") + action.to_bytes(8, "big") + int(rewinds or 0).to_bytes(4, "big")
+    rewinds = rewinds_of(token)
+    return LATE + generation.to_bytes(6, "big") + action.to_bytes(8, "big") + rewinds.to_bytes(4, "big")
 
 
 def late_event_suffix(generation: int, arrival: int, sub: int) -> bytes:
@@ -162,6 +164,11 @@ def late_event_suffix(generation: int, arrival: int, sub: int) -> bytes:
 def execution_of(token: str) -> str:
     """The id of an execution, without the number of its rewinds."""
     return token.partition(_REWINDS)[0]
+
+
+def rewinds_of(token: str) -> int:
+    """After how many rewinds of the execution something was asked for."""
+    return int(token.partition(_REWINDS)[2] or 0)
 
 
 def rewound_token(token: str, number: int) -> str:
@@ -194,8 +201,10 @@ def request_of(execution: str, action: int) -> str:
 
 
 def cannot_go_on_without(head: Head, execution: str, action: int) -> bool:
-    """Whether the code of an instance needs the result of an action of that execution."""
-    return execution_of(execution) == execution_of(head.execution) and has_action(head.needs, action)
+    """Whether the code of an instance needs the result of an action of that execution, which no rewind took back."""
+    if not has_action(head.needs, action) or execution_of(execution) != execution_of(head.execution):
+        return False
+    return all(action <= last for last in head.kept[rewinds_of(execution) :])
 
 
 def ranges_of(actions: Iterable[int], ranges_max: int) -> tuple[tuple[int, int], ...]:

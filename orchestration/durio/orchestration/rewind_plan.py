@@ -143,6 +143,8 @@ class Cut:
         self.kept: list[Result | EventRaised] = []
         """Behind the cut: results of actions before it, and external events."""
         self.dropped: list[HistoryEvent] = []
+        self.last = 0
+        """The last action before the cut."""
         self._rewinds = 0
 
     def take(self, row: int, events: list[HistoryEvent]) -> None:
@@ -205,6 +207,7 @@ class Cut:
         elif isinstance(event, CancelTask):
             self.open.pop(event.id, None)
         elif isinstance(event, ACTIONS):
+            self.last = event.id
             if getattr(event, "refused", None) is None:
                 self.open[event.id] = Open(event, self._rewinds)
         if isinstance(event, Rewound):

@@ -124,6 +124,7 @@ def rewind(instance: Instance, head: Head, cut: Cut, reason: str, settlement: Se
         head.custom_status,
         rewinds=number,
         gaps=gaps,
+        kept=(*head.kept, cut.last) if cut.began else head.kept,
     )
     instance.outcome, instance.execution, instance.open = None, None, {}
     instance.complete, instance.stuck = False, False

@@ -155,6 +155,7 @@ class Settling:
             head.calls,
             head.rewinds,
             head.gaps,
+            head.kept,
         )
         end = decision.end
         if end is None:
