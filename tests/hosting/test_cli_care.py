@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from durio.entities import MAIL_LANE, Letter, Operation, keys
 from durio.entities.messages import encode_record
 from durio.hosting.cli_errors import Exit
+from durio.hosting.cli_output import how_far
 from durio.orchestration import App, OrchestrationContext
 from durio.storage import FORMAT_VERSION, LmdbStore, WriteSet
-from tests.hosting.cli_helpers import Cli, Owner
+from tests.hosting.cli_helpers import Cli, Owner, Terminal
 
 OLD = Path(__file__).parents[1] / "fixtures" / "hub_format_1"
 
@@ -191,3 +193,48 @@ def test_dead_letters(command: str, cli: Cli) -> None:
         assert cli("dead-letters", command, letter["id"]).code == Exit.NO
         assert cli("dead-letters", command, "nonsense").code == Exit.NO
         assert cli.ok("call", "Till@shop", "look").json == (3 if command == "retry" else 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("backup", "copy"), "records checked, 100 %"),
+        (("doctor", "--idle", "0s"), "3 of 3 instances looked at, 100 %"),
+        (("replay",), "3 of 3 instances replayed, 100 %"),
+        (("replay", "--finished"), "5 of 5 instances replayed, 100 %"),
+        (("purge", "--all", "--yes"), "2 instances purged"),
+        (("purge", "--all"), "2 of 2 instances purged, 100 %"),
+    ],
+)
+def test_what_takes_long_says_how_far_it_is(
+    command: tuple[str, ...], told: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In counts and percent, on standard error, and only if that is a terminal."""
+    with Owner(cli.hub):
+        for number in range(5):
+            cli.ok("start", "waits" if number % 2 == 0 else "echo", "--id", f"i{number}")
+        cli.ok("status", "i3", "--wait")
+        copy = Path("copy")
+        if "purge" not in command:
+            quiet = cli.ok(*command)
+            assert "%" not in quiet.err
+            shutil.rmtree(copy, ignore_errors=True)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+        shown = cli.ok(*command)
+        assert isinstance(sys.stderr, Terminal)
+        assert told in sys.stderr.getvalue()
+        assert "%" not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("far", "told"),
+    [
+        (("bytes copied", 12_345_678, 86_000_000), "12.3 of 86.0 MB copied, 14 %"),
+        (("records checked", 9_999, 10_000), "9,999 of 10,000 records checked, 99 %"),
+        (("instances purged", 1_234, 0), "1,234 instances purged"),
+    ],
+)
+def test_how_far_it_is(far: tuple[str, int, int], told: str) -> None:
+    """With its unit, and in percent if it is known how much there is."""
+    assert how_far(*far) == told

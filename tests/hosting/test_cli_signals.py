@@ -49,7 +49,7 @@ def test_a_command_ends_where_it_waits(number: int, code: Exit, cli: Cli, monkey
 def test_sigterm_is_heard_where_ctrl_c_is_ignored(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the background of a script."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    monkeypatch.setattr(COPYING, "run_child", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(COPYING, "run_child", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     with Owner(cli.hub):
         assert cli("backup", "copy").code == Exit.TERMINATED
 
@@ -59,7 +59,7 @@ def test_a_backup_that_is_ended_leaves_nothing(
     number: int, code: Exit, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was copied so far is deleted."""
-    monkeypatch.setattr(COPYING, "run_child", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(COPYING, "run_child", lambda *_, **__: signal.raise_signal(number))
     with Owner(cli.hub):
         ended = cli("backup", "copy")
     assert (ended.code, ended.out, ended.err) == (code, "", "")

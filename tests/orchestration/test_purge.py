@@ -10,6 +10,7 @@ from durio.entities import EntityId, VirtualEnv
 from durio.entities import keys as entity_keys
 from durio.entities.limits import TRASH_BATCH_MAX
 from durio.orchestration import App, Client, InstanceNotFinished, OrchestrationContext, open_hub
+from durio.orchestration.query_client import PURGED, PURGES_AT_ONCE
 from durio.storage import LmdbStore, MemoryDisk, MemoryStore
 from tests.entities.helpers import Counter
 
@@ -119,3 +120,15 @@ async def test_purge_gives_room_back(tmp_path: object) -> None:
         await client.purge_instance_history("i")
     with LmdbStore.open(folder) as store:
         assert store.scan(entity_keys.actor("i"), entity_keys.stop_of(entity_keys.actor("i"))) == []
+
+
+async def test_a_purge_of_many_tells_how_many_went(autojump_clock: MockClock) -> None:
+    """As it goes on, and at its end; the others of a page that were not there any more do not count."""
+    told: list[tuple[str, int, int]] = []
+    async with open_hub(MemoryStore(MemoryDisk()), app, env=VirtualEnv()) as client:
+        for number in range(PURGES_AT_ONCE + 5):
+            await client.start_new(waits, f"i{number}", 0)
+        await client.wait_for_completion(f"i{PURGES_AT_ONCE + 4}")
+        purged = await client.purge_instance_history_by(progress=lambda *far: told.append(far))
+    assert purged.instances_deleted == PURGES_AT_ONCE + 5
+    assert told == [(PURGED, PURGES_AT_ONCE, 0), (PURGED, PURGES_AT_ONCE + 5, 0)]

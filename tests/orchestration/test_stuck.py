@@ -16,6 +16,7 @@ from trio.testing import MockClock
 from durio.entities import EntityId, View, VirtualEnv, from_us
 from durio.entities import keys as entity_keys
 from durio.orchestration import App, Client, OrchestrationContext, RetryOptions, open_hub
+from durio.orchestration.diagnosing import LOOKED_AT
 from durio.orchestration.instance import Decoders, load
 from durio.orchestration.records import HEAD
 from durio.orchestration.waiting import Diagnosis, Examination
@@ -444,3 +445,14 @@ def test_stuck_is_what_does_not_go_on(specs: list[Any], events: list[str], evict
         looked.stepper.settle()
         rounds += 1
         assert rounds < 50, "the events that it waits for do not help"
+
+
+async def test_a_look_for_the_stuck_tells_how_far_it_is(autojump_clock: MockClock) -> None:
+    """How many were looked at, of those that go on."""
+    told: list[tuple[str, int, int]] = []
+    async with in_memory(app) as client:
+        for number in range(3):
+            await client.start_new(approval, f"i{number}")
+        await trio.sleep(1)
+        assert len(await client.find_stuck(idle_s=0, progress=lambda *far: told.append(far))) == 3
+    assert told == [(LOOKED_AT, 3, 3)]

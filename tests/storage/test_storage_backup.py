@@ -29,6 +29,7 @@ from durio.storage import (
     verify,
 )
 from durio.storage.keys import FORMAT_KEY
+from durio.storage.report import CHECKED, COPIED, STRUCTURE, UPGRADED
 from tests.storage.damage import cut, make_hub, put_raw, tree
 
 OLD = Path(__file__).parents[1] / "fixtures" / "hub_format_1"
@@ -244,3 +245,24 @@ def test_the_older_hub_is_what_its_script_makes() -> None:
     with lmdb.open(str(OLD / "0"), readonly=True, lock=False) as env, env.begin() as txn:
         assert txn.get(FORMAT_KEY) is None
         assert txn.stat()["entries"] > 5
+
+
+def test_a_backup_tells_how_far_it_is(tmp_path: Path) -> None:
+    """Bytes of the copy as it grows, of as many as it gets; then records of as many as there are."""
+    make_hub(tmp_path / "hub")
+    told: list[tuple[str, int, int]] = []
+    report = backup(tmp_path / "hub", tmp_path / "copy", progress=lambda *far: told.append(far))
+    copied = [far for far in told if far[0] == COPIED]
+    size = (tmp_path / "copy" / "0" / "data.mdb").stat().st_size
+    assert copied[-1] == (COPIED, size, size)
+    assert all(done <= total for _, done, total in told)
+    assert told[-1] == (CHECKED, report.records, report.records)
+
+
+def test_an_upgrade_tells_how_far_it_is(tmp_path: Path) -> None:
+    """The copy, its check, and the records that are upgraded."""
+    shutil.copytree(OLD, tmp_path / "hub")
+    told: list[tuple[str, int, int]] = []
+    upgrade(tmp_path / "hub", list, progress=lambda *far: told.append(far))
+    assert list(dict.fromkeys(what for what, _, _ in told)) == [COPIED, STRUCTURE, CHECKED, UPGRADED]
+    assert all(0 <= done <= total for _, done, total in told)

@@ -21,11 +21,12 @@ from durio.storage import (
     u64,
     verify,
 )
+from durio.storage.checker import FAR_EACH
 from durio.storage.datafile import DataFile
 from durio.storage.keys import META_KEY
 from durio.storage.limits import FINDINGS_MAX
 from durio.storage.meta import Meta
-from durio.storage.report import Finding, Report
+from durio.storage.report import CHECKED, Finding, Report
 from tests.storage.damage import PAGE_BYTES, copy_hub, cut, kill, make_hub, put_raw, scribble, tree
 
 
@@ -294,3 +295,15 @@ def test_a_report_reads_as_text() -> None:
         "- record b'k': the checksum does not fit",
         "- and 2 more",
     ]
+
+
+def test_a_check_tells_how_far_it_is(tmp_path: Path) -> None:
+    """Its structure first, then records, of as many as the file says that it has."""
+    rows = 2 * FAR_EACH
+    with LmdbStore.open(tmp_path / "hub") as store:
+        store.commit(WriteSet(tuple((b"a" + u64(number), b"x") for number in range(rows))))
+    told: list[tuple[str, int, int]] = []
+    report = verify(tmp_path / "hub", progress=lambda *far: told.append(far))
+    assert report.records == rows + 2
+    assert told[-2:] == [(CHECKED, rows, rows + 2), (CHECKED, rows + 2, rows + 2)]
+    assert all(0 <= done <= total for _, done, total in told)

@@ -15,7 +15,9 @@ from durio.hosting.cli_session import existing
 from durio.hosting.cli_settings import Common, settings_of
 from durio.orchestration import ReplayResult
 from durio.orchestration import backup as backup_hub
-from durio.orchestration.replay import replay_all
+from durio.orchestration.index import SHOWN_ALIVE
+from durio.orchestration.queries import count_by_status
+from durio.orchestration.replay import CHECKED_WHEN_FINISHED, replay_all
 from durio.orchestration.upgrading import upgrade as upgrade_hub
 from durio.storage import HubReader
 
@@ -24,8 +26,8 @@ def backup(to: Annotated[str, Parameter(help="A new folder.")], /, *, common: Co
     """Copy the hub, while it works or closed, to a new folder that is a hub, and check the copy."""
     out = Out(common)
     hub = settings_of(common).require_hub()
-    with out.working(f"copying {hub}"):
-        report = backup_hub(hub, to)
+    with out.working(f"copying {hub}") as tell:
+        report = backup_hub(hub, to, progress=tell)
     if out.json:
         out.document({"path": report.path, "records": report.records})
     else:
@@ -40,8 +42,8 @@ def upgrade(
     """Bring a hub of an older disk format up to date, after a copy was made of it."""
     out = Out(common)
     hub = settings_of(common).require_hub()
-    with out.working(f"upgrading {hub}"):
-        copy = upgrade_hub(hub, backup=backup)
+    with out.working(f"upgrading {hub}") as tell:
+        copy = upgrade_hub(hub, backup=backup, progress=tell)
     if out.json:
         out.document({"upgraded": copy is not None, "backup": copy})
     else:
@@ -62,9 +64,12 @@ def replay(
     app = load_app(settings)
     results: list[ReplayResult] = []
     with closing(HubReader.open(existing(settings.require_hub()))) as store, out.working("replaying") as tell:
+        statuses = (*SHOWN_ALIVE, *(CHECKED_WHEN_FINISHED if finished else ()))
+        wanted = 0 if tell is None else count_by_status(store, statuses)
         for result in replay_all(View(store), app, Vault(store), finished=finished):
             results.append(result)
-            tell(f"{len(results):,} instances replayed")
+            if tell is not None:
+                tell("instances replayed", min(len(results), wanted), wanted)
     broken = [result for result in results if not result.fits]
     if out.json:
         out.document(

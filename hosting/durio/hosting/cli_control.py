@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import trio
 from cyclopts import Parameter
@@ -12,12 +12,14 @@ from cyclopts import Parameter
 from durio.hosting.cli_errors import CliError, Exit, UsageError
 from durio.hosting.cli_instances import Input, InstanceId
 from durio.hosting.cli_list import Which
-from durio.hosting.cli_output import Out
+from durio.hosting.cli_output import Far, Out
 from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
 from durio.hosting.cli_signals import typed
 from durio.hosting.cli_values import json_value
+from durio.orchestration.queries import InstanceFilter
 
+COUNTED_AT_ONCE: Final = 1000
 Reason = Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False, help="Why; it is kept.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask.")]
 
@@ -109,22 +111,34 @@ async def purge(
         return await _purge_ids(common, out, instance_ids)
     if which.is_all and not all:
         raise UsageError("which instances? name ids, or a filter as --status Completed --updated-to 30d, or --all")
-    wanted = which.filter()
+    wanted, ended = which.filter(), 0
     if not yes and sys.stdin.isatty():
-        async with reading(common) as client:
-            ended = [one.is_finished async for one in client.iterate_status(page_size=1000, **wanted)].count(True)
+        with out.working("counting instances"):
+            ended = await _count_ended(common, wanted)
         await trio.lowlevel.checkpoint()  # an earlier Ctrl-C is raised here, not behind the answer
         answer = typed(partial(out.ask, f"purge {ended:,} instance{'' if ended == 1 else 's'}? [y/N] "))
         if answer.strip().lower() not in ("y", "yes"):
             raise CliError("nothing was purged")
     async with changing(common) as client:
-        with out.working("purging"):
-            deleted = (await client.purge_instance_history_by(**wanted)).instances_deleted
+        with out.working("purging") as tell:
+            told = None if tell is None else partial(_tell, tell, ended)
+            deleted = (await client.purge_instance_history_by(**wanted, progress=told)).instances_deleted
     if out.json:
         out.document({"instancesDeleted": deleted})
     else:
         out.show(f"{deleted:,} purged")
     return Exit.OK
+
+
+async def _count_ended(common: Common, wanted: InstanceFilter) -> int:
+    async with reading(common) as client:
+        found = client.iterate_status(page_size=COUNTED_AT_ONCE, **wanted)
+        return [one.is_finished async for one in found].count(True)
+
+
+def _tell(tell: Far, ended: int, what: str, deleted: int, _: int) -> None:
+    """How many of those that there were when it was asked."""
+    tell(what, min(deleted, ended) if ended else deleted, ended)
 
 
 async def _purge_ids(common: Common, out: Out, instance_ids: tuple[str, ...]) -> Exit:

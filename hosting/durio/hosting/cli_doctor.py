@@ -9,7 +9,7 @@ import trio
 from cyclopts import Parameter
 
 from durio.hosting.cli_errors import Exit
-from durio.hosting.cli_output import Out, clean, local, table
+from durio.hosting.cli_output import Far, Out, clean, local, table
 from durio.hosting.cli_program import load_app
 from durio.hosting.cli_session import existing
 from durio.hosting.cli_settings import Common, settings_of
@@ -51,10 +51,9 @@ def doctor(
     hub, idle_s = existing(settings.require_hub()), duration_s(idle, "--idle")
     app = None if settings.app is None else load_app(settings)
     with out.working(f"checking the file and all records of {hub}") as tell:
-        found = Findings(verify(hub))
+        found = Findings(verify(hub, progress=tell))
         if found.report.ok:
-            tell("looking for what stands still")
-            found = trio.run(_examined, found.report, hub, app, idle_s)
+            found = trio.run(_examined, found.report, hub, app, idle_s, tell)
     if out.json:
         out.document(_json(found))
     else:
@@ -62,10 +61,11 @@ def doctor(
     return Exit.OK if found.is_well else Exit.NO
 
 
-async def _examined(report: Report, hub: str, app: App | None, idle_s: float) -> Findings:
+async def _examined(report: Report, hub: str, app: App | None, idle_s: float, tell: Far | None) -> Findings:
     async with connect(hub, app=app) as client:
         unregistered = None if app is None else await client.find_unregistered()
-        return Findings(report, await client.find_stuck(idle_s=idle_s), unregistered, await client.list_dead_letters())
+        stuck = await client.find_stuck(idle_s=idle_s, progress=tell)
+        return Findings(report, stuck, unregistered, await client.list_dead_letters())
 
 
 def _json(found: Findings) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from rich.text import Text
 
 from durio.hosting.cli_settings import Common
 
+Far = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and of how much."""
+
 PLAIN_WIDTH: Final = 100_000
 """Into a pipe or a file nothing is cut to a width."""
 VALUE_CHARS_MAX: Final = 2000
@@ -80,15 +83,30 @@ class Out:
         return sys.stdin.readline()
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[str], None]]:
-        """A sign of life while something takes long, and a way to say how far it is; nothing if nobody looks."""
+    def working(self, what: str) -> Iterator[Far | None]:
+        """A sign of life while something takes long, and a way to say how far it is; None if nobody looks."""
         if not self.notes.is_terminal:
-            yield lambda _: None
+            yield None
             return
-        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
         with Progress(*columns, console=self.notes, transient=True) as progress:
-            task = progress.add_task(what, total=None)
-            yield lambda told: progress.update(task, description=told)
+            task = progress.add_task(clean(what), total=None)
+
+            def tell(what: str, done: int, total: int) -> None:
+                progress.update(task, description=how_far(what, done, total))
+
+            yield tell
+
+
+def how_far(what: str, done: int, total: int) -> str:
+    """How far something is that takes long; `what` begins with the unit. `total` is 0 if it is not known."""
+    unit, _, verb = what.partition(" ")
+    so_far, all_of_it = f"{done:,}", f"{total:,} {unit}"
+    if unit == "bytes":
+        so_far, all_of_it = f"{done / 1e6:,.1f}", f"{total / 1e6:,.1f} MB"
+    if not total:
+        return f"{so_far} {unit} {verb}"
+    return f"{so_far} of {all_of_it} {verb}, {100 * done // total} %"
 
 
 def _console(file: Any, *, stderr: bool = False) -> Console:

@@ -16,12 +16,14 @@ from durio.orchestration.instance import load
 from durio.orchestration.limits import REPLAY_SLICE_MS
 from durio.orchestration.missing_code import CodeSearch, UnregisteredCode
 from durio.orchestration.names import OpenApp
-from durio.orchestration.queries import Wanted
+from durio.orchestration.queries import Wanted, count_by_status
 from durio.orchestration.query_client import PAGE_SIZE, QueryClient
 from durio.orchestration.records import ALIVE, HEAD, Head
 from durio.orchestration.waiting import Examination, has_mail
+from durio.storage import Progress
 
 IDLE_S: Final = 60.0
+LOOKED_AT: Final = "instances looked at"
 
 
 @attrs.frozen
@@ -45,13 +47,13 @@ class StuckInstance:
 class DiagnosisClient(QueryClient):
     """The part of the client that looks for what is wrong. It only reads, as of the last commit."""
 
-    async def find_stuck(self, *, idle_s: float = IDLE_S) -> list[StuckInstance]:
+    async def find_stuck(self, *, idle_s: float = IDLE_S, progress: Progress | None = None) -> list[StuckInstance]:
         """Running and pending instances that have not changed for `idle_s` seconds and stand still, the oldest first.
 
         Each such instance is replayed here with the code of this client's app, which runs and changes nothing, to see
         what the code awaits; what nobody awaits any more, such as a timer that lost a `task_any`, does not count. One
         that waits for an event stands still, too: `certain` tells it from one that nothing can bring on. A suspended
-        instance does what it was told.
+        instance does what it was told. `progress` is told how many were looked at, and how many go on.
         """
         if isinstance(idle_s, bool) or not isinstance(idle_s, int | float) or not 0 <= idle_s < float("inf"):
             raise ValueError(f"idle_s={idle_s!r} must be a number of seconds, at least 0")
@@ -60,6 +62,7 @@ class DiagnosisClient(QueryClient):
         found: list[StuckInstance] = []
         seen: set[str] = set()
         token: str | None = None
+        alive = 0 if progress is None else count_by_status(self._link.store, ALIVE)
         while True:
             page = await self._page(PAGE_SIZE, token, wanted)
             for address, _ in page.found:
@@ -68,6 +71,8 @@ class DiagnosisClient(QueryClient):
                     stuck = await self._examined(address, before_us)
                     found.extend(() if stuck is None else (stuck,))
             token = page.token
+            if progress is not None:
+                progress(LOOKED_AT, min(len(seen), alive), alive)
             if token is None:
                 return sorted(found, key=lambda stuck: (stuck.since, stuck.instance_id))
 

@@ -30,6 +30,7 @@ from durio.storage import Reads, after, from_text, text, u64
 
 Statuses = OrchestrationRuntimeStatus | str | Iterable[OrchestrationRuntimeStatus | str] | None
 
+COUNTED_AT_ONCE: Final = 1000
 ROWS_MAX: Final = 256
 """So many candidates are looked at before others have their turn (G8)."""
 
@@ -213,6 +214,20 @@ class Finder:
         if len(place) > _PLACE_BYTES_MAX:
             raise ValueError(f"{token!r} is no continuation token: pass the one of the page before")
         return place
+
+
+def count_by_status(store: Reads, statuses: Iterable[str]) -> int:
+    """How many instances have one of the statuses, as of now or a moment later."""
+    counted = 0
+    for code in codes_of(statuses):
+        prefix = entity_keys.index(BY_STATUS + code)
+        start, rows = prefix, COUNTED_AT_ONCE
+        while rows == COUNTED_AT_ONCE:
+            found = store.scan(start, entity_keys.stop_of(prefix), limit=COUNTED_AT_ONCE)
+            rows = len(found)
+            counted += rows
+            start = found[-1][0] + b"\0" if found else start
+    return counted
 
 
 def _range(bounds_us: tuple[int | None, int | None], bits: int) -> tuple[bytes, bytes | None]:

@@ -19,10 +19,12 @@ from durio.orchestration.messages import Purge
 from durio.orchestration.queries import Finder, InstanceFilter, Page, Statuses, Wanted
 from durio.orchestration.records import Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, payloads_shown, status_of
+from durio.storage import Progress
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 10_000
 PURGES_AT_ONCE: Final = 100
+PURGED: Final = "instances purged"
 
 
 @attrs.frozen
@@ -148,10 +150,12 @@ class QueryClient(ControlClient, EntityClient):
         name: str | Callable[..., object] | None = None,
         instance_id_prefix: str | None = None,
         tags: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> PurgeHistoryResult:
         """Forget all instances that match and have ended; others stay (G18).
 
         Many commits, each instance whole: cut off at any point, it can be called again. Works while the disk is full.
+        `progress` is told how many went so far.
         """
         self._check_outside()
         wanted = self._wanted(
@@ -169,6 +173,8 @@ class QueryClient(ControlClient, EntityClient):
         while True:
             count, token = await self._purge_page(wanted, token)
             deleted += count
+            if progress is not None:
+                progress(PURGED, deleted, 0)
             if token is None:
                 return PurgeHistoryResult(deleted)
 

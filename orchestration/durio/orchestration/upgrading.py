@@ -12,20 +12,26 @@ from durio.entities.messages import encode_record
 from durio.orchestration.index import facts_of, rows_of
 from durio.orchestration.instance import Decoders
 from durio.orchestration.records import HEAD, ORIGIN, Head
-from durio.storage import from_text
+from durio.storage import Progress, from_text
 
 
-def upgrade(hub: str | os.PathLike[str], *, backup: str | os.PathLike[str] | None = None) -> str | None:
+def upgrade(
+    hub: str | os.PathLike[str],
+    *,
+    backup: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> str | None:
     """Bring the closed hub at `hub` to the format of this durio; gives the path of the copy that was made before.
 
     First it is copied to `backup` (the hub's name with `.format-N` behind it, if none is given), and the copy checked.
     Then all data change in one transaction. Cut short at any point, it can be called again; a copy that is there
-    already stays. A hub of the right format is left as it is, and None is returned. Blocks.
+    already stays. A hub of the right format is left as it is, and None is returned. Blocks, and tells `progress` what
+    is being done, how much of it is done, and of how much.
 
     Raises `NotAHub`, `FormatMismatch` (from a newer durio, or too old), `HubInUse`, `HubDamaged`, `NoSpace`,
     `HubBroken`, `FileExistsError` if something else is at `backup`, and `OSError`.
     """
-    return durio.storage.upgrade(hub, index_of, backup=backup)
+    return durio.storage.upgrade(hub, index_of, backup=backup, progress=progress)
 
 
 def index_of(rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:

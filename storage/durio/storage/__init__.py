@@ -35,7 +35,7 @@ from durio.storage.lock import OwnerLock
 from durio.storage.memory import MemoryDisk, MemoryStore, SimulatedCrash, When
 from durio.storage.notes import Found, Notes
 from durio.storage.reader import HubReader
-from durio.storage.report import Finding, Report
+from durio.storage.report import Finding, Progress, Report
 from durio.storage.store import LmdbStore
 from durio.storage.upgrade import upgrade
 from durio.storage.verify import verify
@@ -71,6 +71,7 @@ __all__ = [
     "NotAHub",
     "Notes",
     "OwnerLock",
+    "Progress",
     "Reads",
     "Report",
     "ReservedKey",

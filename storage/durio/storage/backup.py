@@ -1,5 +1,6 @@
 """A copy of a hub that is a hub, made while its owner works, or from a closed one."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -10,30 +11,42 @@ from durio.storage.environment import NO_SPACE_CODES
 from durio.storage.errors import HubDamaged, NoSpace, NotAHub
 from durio.storage.folder import HubFolder, sync_folder
 from durio.storage.limits import FORMAT_VERSION
-from durio.storage.report import Report
+from durio.storage.report import COPIED, Progress, Report
 from durio.storage.verify import CHECKER, check_data
 
 COPIER: Final = "durio.storage.copier"
 _UNFINISHED: Final = ".durio-unfinished"
 
 
-def backup(hub: str | os.PathLike[str], to: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
+def backup(
+    hub: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    checker: str = CHECKER,
+    progress: Progress | None = None,
+) -> Report:
     """Copy the hub at `hub`, open or closed, to `to`, which must not be there yet or be an empty folder.
 
     The copy is the hub as of one commit, all that was acknowledged before the call included; it is checked, and is on
     disk when this returns. The owner works on meanwhile. What it is: a hub that was not closed in good order. To
     restore it, open it where it is, or copy it to its place in the same way.
 
-    Blocks. Raises `FileExistsError` if something is at `to` (nothing is overwritten), `NotAHub`, `FormatMismatch`,
-    `HubDamaged` if the hub or its copy is damaged, `NoSpace`, `HubBroken`, and `OSError`. A copy that was not finished
-    is never at `to`.
+    Blocks, and tells `progress` how far it is. Raises `FileExistsError` if something is at `to` (nothing is
+    overwritten), `NotAHub`, `FormatMismatch`, `HubDamaged` if the hub or its copy is damaged, `NoSpace`, `HubBroken`,
+    and `OSError`. A copy that was not finished is never at `to`.
     """
     source = HubFolder.at(hub)
     source.check()
-    return copy_folder(source, to, FORMAT_VERSION, checker)
+    return copy_folder(source, to, FORMAT_VERSION, checker, progress)
 
 
-def copy_folder(source: HubFolder, to: str | os.PathLike[str], format_version: int, checker: str = CHECKER) -> Report:
+def copy_folder(
+    source: HubFolder,
+    to: str | os.PathLike[str],
+    format_version: int,
+    checker: str = CHECKER,
+    progress: Progress | None = None,
+) -> Report:
     """The same for a hub of any format."""
     if not source.exists or not os.path.exists(source.data):
         raise NotAHub(source.path, "there is no hub, or it was never opened")
@@ -45,10 +58,10 @@ def copy_folder(source: HubFolder, to: str | os.PathLike[str], format_version: i
     try:
         # The inbox first: what its owner takes out of it meanwhile is in the hub's copy then.
         if os.path.exists(os.path.join(source.inbox, "data.mdb")):
-            _copy(source, source.inbox, part.inbox)
-        _copy(source, source.partition, part.partition)
+            _copy(source, source.inbox, part.inbox, None)
+        _copy(source, source.partition, part.partition, progress)
         part.declare(format_version)
-        report = check_data(part, checker=checker)
+        report = check_data(part, checker=checker, progress=progress)
         if not report.ok:
             raise HubDamaged(source.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
         os.rename(part.path, target.path)
@@ -71,8 +84,14 @@ def _refuse_to_overwrite(source: HubFolder, target: HubFolder) -> None:
         )
 
 
-def _copy(hub: HubFolder, source: str, target: str) -> None:
-    process = run_child(COPIER, source, target)
+def _copy(hub: HubFolder, source: str, target: str, progress: Progress | None) -> None:
+    def watch(said: str) -> None:
+        total = int(said) if said.endswith("\n") else 0
+        if progress is not None and total:
+            with contextlib.suppress(FileNotFoundError):
+                progress(COPIED, min(os.stat(os.path.join(target, "data.mdb")).st_size, total), total)
+
+    process = run_child(COPIER, source, target, watch=None if progress is None else watch)
     if process.returncode in NO_SPACE_CODES:
         raise NoSpace(target)
     if process.returncode:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import lmdb
 import lmdb.verify
@@ -19,7 +19,9 @@ from durio.storage.errors import CorruptRecord
 from durio.storage.keys import FIRST_KEY, FORMAT_KEY, META_KEY
 from durio.storage.limits import FINDINGS_MAX, KEY_BYTES_MAX, MAP_SIZE_BYTES, MAP_SIZE_BYTES_MIN, READERS_MAX
 from durio.storage.meta import Meta, format_of
-from durio.storage.report import IN_USE
+from durio.storage.report import CHECKED, IN_USE, STRUCTURE
+
+FAR_EACH: Final = 10_000
 
 Found: TypeAlias = tuple[str, str]
 """Where and what, as in `Finding`."""
@@ -61,6 +63,7 @@ def check(partition: str, checks: RecordChecks, *, in_use: bool, progress: Calla
     """
     if not in_use:
         broken = False
+        far(STRUCTURE, 0, os.stat(os.path.join(partition, "data.mdb")).st_size)
         for why in structure(os.path.join(partition, "data.mdb")):
             broken = True
             yield "the structure of data.mdb", why
@@ -116,6 +119,8 @@ def _records(env: lmdb.Environment, checks: RecordChecks, progress: Callable[[in
             count += 1
             if count > entries:
                 break
+            if count % FAR_EACH == 0:
+                far(CHECKED, count, entries)
             if previous is not None and key <= previous:
                 yield shown(key), f"it stands behind {previous!r}: the keys are out of order"
             if not finder.set_key(key):
@@ -178,6 +183,11 @@ def report(findings: Iterable[Found], records: list[int]) -> None:
         if found <= FINDINGS_MAX:
             say([where, why])
     say([records[-1], max(0, found - FINDINGS_MAX)])
+
+
+def far(what: str, done: int, total: int) -> None:
+    """How far it is, for whoever waits for it."""
+    say([None, what, done, total])
 
 
 def say(line: list[object]) -> None:

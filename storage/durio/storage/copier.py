@@ -18,13 +18,16 @@ from durio.storage.errors import HubBroken
 def main() -> int:
     """Copy one LMDB environment as of its last commit, without its free pages, and sync it; 0 if it is there.
 
-    Otherwise the result is the error code of LMDB or the system if it has one, and the message is on stderr.
+    How long it becomes is on stdout first. If it fails, the result is the error code of LMDB or the system if it has
+    one, and the message is on stderr.
     """
     source, target = sys.argv[1:]
     data = os.path.join(target, "data.mdb")
     try:
         os.mkdir(target)
         with open_readonly(source) as env:
+            sys.stdout.write(f"{bytes_of(env)}\n")
+            sys.stdout.flush()
             env.copy(target, compact=True)
         fd = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -38,6 +41,13 @@ def main() -> int:
     except HubBroken as error:
         return _failed(error, 1)
     return 0
+
+
+def bytes_of(env: lmdb.Environment) -> int:
+    """How long a copy without free pages becomes: its two roots, and the pages of its one table."""
+    stat = env.stat()
+    pages: int = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+    return (2 + pages) * int(stat["psize"])
 
 
 def _failed(error: Exception, code: int) -> int:

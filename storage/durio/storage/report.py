@@ -1,13 +1,25 @@
-"""What a check of a hub found."""
+"""What a check of a hub found, and how far something is that takes long."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
 
+Progress = Callable[[str, int, int], None]
+"""Told now and then what is being done, how much of it is done, and of how much; 0: that is not known."""
+
 WHOLE: Final = "whole"
 IN_USE: Final = "in use"
 """What a checker is told: nobody has the hub open, or somebody has."""
+
+FAR: Final = "[null"
+"""How a line of a checker begins that says how far it is."""
+
+COPIED: Final = "bytes copied"
+CHECKED: Final = "records checked"
+STRUCTURE: Final = "bytes of structure checked"
+UPGRADED: Final = "records upgraded"
+"""What is being done, for `Progress`."""
 
 
 @attrs.frozen

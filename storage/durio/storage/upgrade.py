@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +19,9 @@ from durio.storage.limits import FORMAT_VERSION
 from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta, format_of
 from durio.storage.reading import all_rows
+from durio.storage.report import UPGRADED, Progress
+
+UPGRADED_EACH: Final = 1000
 
 Rows = Iterable[tuple[bytes, bytes]]
 
@@ -28,7 +32,11 @@ Step = Callable[[lmdb.Transaction, Complete], None]
 
 
 def upgrade(
-    hub: str | os.PathLike[str], complete: Complete, *, backup: str | os.PathLike[str] | None = None
+    hub: str | os.PathLike[str],
+    complete: Complete,
+    *,
+    backup: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> str | None:
     """Bring the closed hub at `hub` to the format of this durio; gives the path of the copy that was made before.
 
@@ -50,8 +58,8 @@ def upgrade(
     try:
         copy = os.path.realpath(backup if backup is not None else f"{folder.path}.format-{found}")
         if not _is_copy(copy, found):
-            copy_folder(folder, copy, found)
-        _migrate(folder, complete)
+            copy_folder(folder, copy, found, progress=progress)
+        _migrate(folder, complete, progress)
         folder.declare(FORMAT_VERSION)
         return copy
     finally:
@@ -64,11 +72,13 @@ def _is_copy(path: str, version: int) -> bool:
     return False
 
 
-def _migrate(folder: HubFolder, complete: Complete) -> None:
+def _migrate(folder: HubFolder, complete: Complete, progress: Progress | None) -> None:
     with contextlib.closing(open_environment(folder.partition)) as env:
         try:
             with env.begin(write=True) as txn:
                 Meta.from_record(txn.get(META_KEY))
+                if progress is not None:
+                    complete = partial(_telling, complete, progress, int(txn.stat()["entries"]))
                 # The data may be ahead of durio.json: that was cut short between the two.
                 for version in range(format_of(txn.get(FORMAT_KEY)), FORMAT_VERSION):
                     _STEPS[version](txn, complete)
@@ -77,6 +87,18 @@ def _migrate(folder: HubFolder, complete: Complete) -> None:
             if is_no_space(error, folder.path):
                 raise NoSpace(folder.path) from error
             raise HubBroken(f"LMDB: {error}") from error
+
+
+def _telling(complete: Complete, progress: Progress, total: int, rows: Rows) -> Rows:
+    """The same, and telling how many of its rows were looked at."""
+
+    def looked_at() -> Rows:
+        for number, row in enumerate(rows):
+            if number % UPGRADED_EACH == 0:
+                progress(UPGRADED, min(number, total), total)
+            yield row
+
+    return complete(looked_at())
 
 
 def _from_1_to_2(txn: lmdb.Transaction, complete: Complete) -> None:

@@ -15,19 +15,20 @@ from durio.storage.datafile import DataFile
 from durio.storage.errors import HubDamaged, HubInUse, NotAHub
 from durio.storage.folder import HubFolder
 from durio.storage.lock import OwnerLock
-from durio.storage.report import IN_USE, WHOLE, Finding, Report
+from durio.storage.report import CHECKED, FAR, IN_USE, WHOLE, Finding, Progress, Report
 
 CHECKER: Final = "durio.storage.checker"
 INBOX_CHECKER: Final = "durio.storage.inbox_checker"
 
 
-def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
+def verify(path: str | os.PathLike[str], *, checker: str = CHECKER, progress: Progress | None = None) -> Report:
     """Check the whole hub at `path` and say what is wrong with it; nothing is changed or repaired.
 
     The structure of the file, every record's checksum, that each is found under its key. A hub that is closed cannot
     be opened meanwhile. One that is open is checked as of its last commit, and grows while the check reads it.
 
-    `checker`: the module that knows the records; `durio.orchestration.verify` knows what durio writes. Raises
+    `checker`: the module that knows the records; `durio.orchestration.verify` knows what durio writes. `progress` is
+    told how far it is. Raises
     `NotAHub`, `FormatMismatch`, `HubBroken` if the check cannot be started, and `OSError`.
     """
     folder = HubFolder.at(path)
@@ -46,7 +47,7 @@ def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
         else:
             held.callback(lock.release)
             in_use = False
-        data = check_data(folder, checker=checker, in_use=in_use)
+        data = check_data(folder, checker=checker, in_use=in_use, progress=progress)
         inbox = check_inbox(folder)
         return attrs.evolve(
             data,
@@ -55,12 +56,14 @@ def verify(path: str | os.PathLike[str], *, checker: str = CHECKER) -> Report:
         )
 
 
-def check_data(folder: HubFolder, *, checker: str = CHECKER, in_use: bool = False) -> Report:
+def check_data(
+    folder: HubFolder, *, checker: str = CHECKER, in_use: bool = False, progress: Progress | None = None
+) -> Report:
     """Check the data of a hub in a child process; the caller knows whether an owner has it open."""
     missing = missing_data(folder)
     if missing or DataFile.look(folder.data) is None:
         return Report(folder.path, 0, (Finding("data.mdb", missing),) if missing else ())
-    return _heard(folder, checker, folder.partition, in_use=in_use, file="data.mdb")
+    return _heard(folder, checker, folder.partition, in_use=in_use, file="data.mdb", progress=progress)
 
 
 def check_inbox(folder: HubFolder) -> Report:
@@ -103,11 +106,21 @@ def inbox_locked(folder: HubFolder) -> Iterator[bool]:
         os.close(fd)
 
 
-def _heard(folder: HubFolder, checker: str, partition: str, *, in_use: bool, file: str) -> Report:
+def _heard(
+    folder: HubFolder, checker: str, partition: str, *, in_use: bool, file: str, progress: Progress | None = None
+) -> Report:
     """What the checker of one environment says."""
-    process = run_child(checker, partition, IN_USE if in_use else WHOLE)
+
+    def watch(said: str) -> None:
+        lines = [line for line in said.splitlines(keepends=True) if line.startswith(FAR) and line.endswith("\n")]
+        if progress is not None and lines:
+            progress(*json.loads(lines[-1])[1:])
+
+    process = run_child(checker, partition, IN_USE if in_use else WHOLE, watch=None if progress is None else watch)
     findings, records, hidden, whole = [], 0, 0, False
     for line in process.stdout.splitlines():
+        if line.startswith(FAR):
+            continue
         first, second = json.loads(line)
         if isinstance(first, str):
             findings.append(Finding(first, second))
@@ -115,6 +128,8 @@ def _heard(folder: HubFolder, checker: str, partition: str, *, in_use: bool, fil
             records, hidden, whole = first, second, True
     if not whole:
         findings.append(Finding(file, end_of(process)))
+    if progress is not None:
+        progress(CHECKED, records, records)
     return Report(folder.path, records, tuple(findings), hidden, in_use)
 
 
