@@ -179,8 +179,10 @@ def test_the_curl_lines_of_the_readme(cli: Cli) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "example.org"])
 def test_serve_wants_a_key_where_others_can_reach_it(host: str, cli: Cli) -> None:
     """Anything but a loopback address needs a key."""
-    refused = cli("serve", "--host", host)
-    assert (refused.code, "--key" in refused.err) == (Exit.USAGE, True)
+    for option in (("--host", host), ("--base-url", "https://shop.example"), ("--trust-forwarded",)):
+        refused = cli("serve", *option)
+        assert (refused.code, "can be reached by others: say --key KEY" in refused.err) == (Exit.USAGE, True)
+    assert "is no URL" in cli("serve", "--base-url", "shop.example", "--key", "k").err
 
 
 def test_serve_names_a_port_that_cannot_be_had(cli: Cli) -> None:

@@ -309,17 +309,33 @@ BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/orchestrators/Echo?timeout=-1&pollingInterval=1", {}, 400, "timeout='-1'"),
     ("POST", "/orchestrators/Echo?timeout=nan&pollingInterval=1", {}, 400, "timeout='nan'"),
     ("POST", "/orchestrators/Echo?version=9", {}, 400, "9"),
-    ("POST", "/instances/x/raiseEvent/e", {"raw": b"1"}, 400, "Only application/json"),
+    (
+        "POST",
+        "/instances/x/raiseEvent/e",
+        {"raw": b"1"},
+        400,
+        "Only application/json request content is supported, not ''",
+    ),
     ("GET", "/instances/x?showHistory=perhaps", {}, 400, "showHistory='perhaps'"),
     ("GET", "/instances?top=0", {}, 400, "top='0'"),
     ("GET", "/instances?runtimeStatus=Sleeping", {}, 400, "Sleeping"),
     ("GET", "/instances?createdTimeFrom=yesterday", {}, 400, "createdTimeFrom='yesterday'"),
     ("GET", "/instances?top=1", {"headers": {"x-ms-continuation-token": "?"}}, 400, "continuation token"),
     ("GET", "/entities/Counter/" + "k" * 300, {}, 400, "256"),
-    ("PUT", "/instances/x", {}, 404, ""),
-    ("GET", "/nothing", {}, 404, ""),
+    ("PUT", "/instances/x", {}, 404, f"there is no PUT {BASE}/instances/x; DELETE and GET can be asked there"),
+    ("POST", "/entities/Counter", {}, 404, "; GET can be asked there; /openapi.json lists what there is"),
+    ("GET", "/nothing", {}, 404, f"there is no GET {BASE}/nothing; /openapi.json lists"),
     ("GET", "", {}, 404, ""),
 ]
+
+
+async def test_keys_of_every_kind(autojump_clock: object) -> None:
+    """Percent-encoded slashes, `$` and other letters are keys of entities."""
+    async with web(app) as api:
+        for number, (encoded, key) in enumerate((("a%2Fb", "a/b"), ("$", "$"), ("%C3%BC%20%25", "ü %"))):
+            assert (await api.post(f"{BASE}/entities/Counter/{encoded}?op=add", number)).status == 202
+            assert await api.client.call_entity(EntityId("Counter", key), "add", 10) == number + 10
+            assert (await api.get(f"{BASE}/entities/Counter/{encoded}")).json == {"value": number + 10}
 
 
 @pytest.mark.parametrize(("method", "target", "options", "code", "words"), BAD)
@@ -420,7 +436,7 @@ async def test_a_large_body_is_refused(autojump_clock: object) -> None:
     async with web(app, request_bytes_max=100) as api:
         found = await api.post(f"{BASE}/orchestrators/Echo/x", "x" * 200)
         assert found.status == 413
-        assert "100" in found.json["ExceptionMessage"]
+        assert "more than 100 bytes (request_bytes_max)" in found.json["ExceptionMessage"]
         assert (await api.get(f"{BASE}/instances/x")).status == 404
 
 
@@ -452,7 +468,10 @@ async def test_clients_on_this_machine_need_no_key_if_it_is_not_published(autoju
         ({"host": "0.0.0.0"}, ValueError, "host='0.0.0.0' can be reached by others"),
         ({"host": "127.evil.example"}, ValueError, "can be reached by others"),
         ({"base_url": "https://shop.example"}, ValueError, "https://shop.example can be reached by others"),
-        ({"trust_forwarded": True}, ValueError, "can be reached by others"),
+        ({"trust_forwarded": True}, ValueError, "what stands behind a proxy .* can be reached by others"),
+        ({"base_url": "shop.example"}, ValueError, "base_url='shop.example' is no URL in front of paths"),
+        ({"base_url": "http://[::1/"}, ValueError, "is no URL"),
+        ({"base_url": "http://localhost/?a=1"}, ValueError, "is no URL"),
         ({"keys": "secret"}, TypeError, "a list of keys"),
         ({"keys": [""]}, ValueError, "must be text that is not empty"),
     ],

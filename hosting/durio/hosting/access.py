@@ -26,6 +26,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def reached_by_others(host: str, base_url: str, trust_forwarded: bool) -> str:
+    """What makes a server one that others can reach, in words; empty: only this machine can."""
+    if not is_loopback(host):
+        return f"host={host!r}"
+    if trust_forwarded:
+        return "what stands behind a proxy (trust_forwarded)"
+    return "" if not base_url or is_loopback(urlsplit(base_url).hostname or "") else base_url
+
+
 def checked_keys(keys: Sequence[str]) -> tuple[str, ...]:
     """Give keys back. Raises `TypeError` for a single text, `ValueError` for a key that is empty or no text."""
     if isinstance(keys, str | bytes):

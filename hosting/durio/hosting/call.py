@@ -11,7 +11,6 @@ from typing import Any, Final
 import attrs
 from starlette.requests import Request
 
-from durio.entities import PayloadTooLarge
 from durio.hosting.http_client import DurableOrchestrationClient
 from durio.hosting.limits import WAIT_S_MAX
 from durio.hosting.problems import BadRequest
@@ -105,14 +104,15 @@ class Call:
     # The body
 
     async def body(self) -> bytes:
-        """The whole body. Raises `PayloadTooLarge`."""
+        """The whole body. Raises `BadRequest` for one that is too large."""
         parts: list[bytes] = []
         size, limit = 0, self.options.request_bytes_max
         async with aclosing(self.request.stream()) as stream:
             async for part in stream:
                 size += len(part)
                 if size > limit:
-                    raise PayloadTooLarge("the body of the request", "bytes", size, limit)
+                    said = f"the body of the request has more than {limit:,} bytes (request_bytes_max); "
+                    raise BadRequest(f"{said}store it elsewhere and pass a reference", 413)
                 parts.append(part)
         return b"".join(parts)
 
@@ -124,7 +124,7 @@ class Call:
         kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         data = await self.body()
         if strict and kind != "application/json" and (kind or data):
-            raise BadRequest("Only application/json request content is supported")
+            raise BadRequest(f"Only application/json request content is supported, not {kind!r}")
         if not data:
             return NO_BODY
         if kind == "text/plain" and not strict:

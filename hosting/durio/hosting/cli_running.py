@@ -16,13 +16,14 @@ import attrs
 import trio
 from cyclopts import Parameter
 
-from durio.hosting.access import is_loopback
+from durio.hosting.access import reached_by_others
 from durio.hosting.cli_errors import CliError, UsageError, single_error
 from durio.hosting.cli_output import Out
 from durio.hosting.cli_program import load_app
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s, pairs
 from durio.hosting.limits import CONNECTIONS_MAX
+from durio.hosting.links import checked_base_url
 from durio.hosting.serving import HOST, PORT
 from durio.hosting.serving import serve as serve_hub
 from durio.orchestration import Retention, open_hub
@@ -109,9 +110,9 @@ async def serve(
     """Open the hub with the app, run it, and serve its HTTP API until Ctrl-C, or SIGTERM."""
     out, settings = Out(common), settings_of(common if program is None else attrs.evolve(common, app=program))
     hub, app, retention = settings.require_hub(), load_app(settings), retention_of(keep)
-    keys = key or tuple(os.environ.get("DURIO_KEY", "").split())
-    if not is_loopback(host) and not keys:
-        raise UsageError(f"--host {host} can be reached by others: say --key KEY, or set DURIO_KEY")
+    keys, base_url = key or tuple(os.environ.get("DURIO_KEY", "").split()), _checked_url(base_url)
+    if not keys:
+        _check_private(host, base_url, trust_forwarded)
     if not 0 <= port <= PORT_MAX:
         raise UsageError(f"--port {port}: ports are 0 to {PORT_MAX}")
     if connections_max < 1:
@@ -141,6 +142,20 @@ async def serve(
         if isinstance(found, OSError) and (found.errno in NO_PORT or isinstance(found, socket.gaierror)):
             raise CliError(f"--host {host} --port {port}: {found.strerror}") from found
         raise
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        return checked_base_url(base_url)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check_private(host: str, base_url: str, trust_forwarded: bool) -> None:
+    """Raise `UsageError` if others can reach a server that has no keys."""
+    public = reached_by_others(host, base_url, trust_forwarded)
+    if public:
+        raise UsageError(f"{public} can be reached by others: say --key KEY, or set DURIO_KEY")
 
 
 def retention_of(texts: Iterable[str]) -> Retention | None:

@@ -53,8 +53,7 @@ async def entities(call: Call) -> Response:
 
 
 def _entity(call: Call) -> EntityId:
-    key = call.path["key"]
-    return EntityId(call.path["name"], "" if key == "$" else key)
+    return EntityId(call.path["name"], call.path["key"])
 
 
 _LIST: Final = (
@@ -82,7 +81,7 @@ ROUTES: Final = (
         "GET",
         "entities/{name}/{key}",
         state,
-        "The state of an entity; `$` is the empty key.",
+        "The state of an entity.",
         {200: "The state.", 404: "It has none."},
         shows={200: "Value"},
     ),

@@ -78,7 +78,7 @@ class _Api:
         try:
             found = self._table.find(request.method, _below(request.scope))
             if found is None:
-                return None, Response(status_code=404)
+                raise BadRequest(self._nothing(request), 404)
             route, path = found
             call = Call(request, self._client, self._app, self._options, path, self._managed)
             return route, await route.handler(call)
@@ -90,6 +90,12 @@ class _Api:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 code = 500
             return route, problem(error, code)
+
+    def _nothing(self, request: Request) -> str:
+        """What is said of a path where nothing is, or nothing for this method."""
+        methods = self._table.methods(_below(request.scope))
+        there = f"; {' and '.join(methods)} can be asked there" if methods else ""
+        return f"there is no {request.method} {request.url.path}{there}; /openapi.json lists what there is"
 
 
 class _Below(Mount):

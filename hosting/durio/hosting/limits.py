@@ -28,7 +28,7 @@ PIECE_BYTES: Final = 16 * 1024
 """How much of an answer is sent at a time, so that a large one that is taken slowly is seen to go on."""
 
 HEAD_BYTES_MAX: Final = 16 * 1024
-"""Longest head of a request, with its target."""
+"""A head, with its target, that is not whole after so many bytes is refused; one that comes at once may be larger."""
 
 BODY_PARTS_MAX: Final = 10
 """Parts of a body that wait for who reads it, each of at most 64 KiB; the client is read no further until then."""

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 from starlette.requests import Request
 
 WEBHOOKS: Final = "/runtime/webhooks/durabletask"
 """The path of the management API that links name."""
+
+
+def checked_base_url(url: str) -> str:
+    """Give a base URL back. Raises `ValueError` for what is none: links made from it would lead nowhere."""
+    try:
+        found = urlsplit(url)
+        good = not url or (found.scheme in ("http", "https") and bool(found.hostname) and url == url.strip())
+    except ValueError:
+        good = False
+    if not good or "?" in url or "#" in url:
+        raise ValueError(f"base_url={url!r} is no URL in front of paths, such as https://shop.example/durio")
+    return url
 
 
 @attrs.frozen
@@ -21,7 +33,7 @@ class Links:
     `task_hub` and `connection` are parts of every link, since clients expect them; durio ignores them. `code`: a key.
     """
 
-    base_url: str = ""
+    base_url: str = attrs.field(default="", converter=checked_base_url)
     task_hub: str = "durio"
     connection: str = "Storage"
     code: str = attrs.field(default="", repr=False)

@@ -14,9 +14,10 @@ import trio
 from starlette.routing import BaseRoute
 
 from durio.entities.limits import PAYLOAD_BYTES_MAX
-from durio.hosting.access import LOOPBACK, checked_keys, is_loopback
+from durio.hosting.access import LOOPBACK, checked_keys, is_loopback, reached_by_others
 from durio.hosting.http import http_api
 from durio.hosting.limits import CONNECTIONS_MAX, GRACE_S, KEEP_ALIVE_S, REQUEST_S
+from durio.hosting.links import checked_base_url
 from durio.hosting.listening import Bounds, listen
 from durio.orchestration import App, open_hub
 
@@ -54,15 +55,14 @@ async def serve(
     `connections_max` are served at once, the others wait. `keep_alive_s`: how long a connection may be without a whole
     head of a request; `request_s`: how long a body may take to arrive. The other parameters are those of `http_api`,
     and of `open_hub`. At the end no new requests are taken, those in flight have `grace_s` seconds, and the hub is
-    closed. Raises `ValueError` without a needed key, `OSError` for a port that is taken, and what `open_hub` raises.
+    closed. Raises `ValueError` without a needed key and for a `base_url` that is none, `OSError` for a port that is
+    taken, and what `open_hub` raises.
     """
-    given, seen_as = checked_keys(keys), urlsplit(base_url)
+    given, seen_as = checked_keys(keys), urlsplit(checked_base_url(base_url))
     bounds = Bounds(connections_max, keep_alive_s, request_s, grace_s)
-    private = is_loopback(host) and not trust_forwarded and (not base_url or is_loopback(seen_as.hostname or ""))
-    if not private and not given:
-        raise ValueError(
-            f"{base_url or f'host={host!r}'} can be reached by others: give keys=[...] that they must have"
-        )
+    public = reached_by_others(host, base_url, trust_forwarded)
+    if public and not given:
+        raise ValueError(f"{public} can be reached by others: give keys=[...] that they must have")
     hosts = sorted(LOOPBACK | {host, seen_as.hostname or host}) if is_loopback(host) else None
     if base_url:
         cors_origins = [*cors_origins, f"{seen_as.scheme}://{seen_as.netloc}"]
@@ -78,7 +78,7 @@ async def serve(
             hosts=hosts,
             request_bytes_max=request_bytes_max,
             unwrap_json_strings=unwrap_json_strings,
-            local_rpc=private,
+            local_rpc=not public,
             routes=routes,
         )
         async with trio.open_nursery() as nursery:

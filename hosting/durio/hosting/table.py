@@ -81,15 +81,20 @@ class Table:
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a raw path below the base, and its parameters; None if there is none."""
+        return next((found for found in self._at(path) if found[0].method == method), None)
+
+    def methods(self, path: str) -> list[str]:
+        """The methods by which a raw path can be asked."""
+        return sorted({route.method for route, _ in self._at(path)})
+
+    def _at(self, path: str) -> Iterator[tuple[Route, dict[str, str]]]:
         parts = path.split("/")
         if len(parts) > 1 and not parts[-1]:
             parts.pop()
         for route in self.routes:
-            if route.method == method and len(route.segments) == len(parts):
-                found = _matched(route.segments, parts)
-                if found is not None:
-                    return route, found
-        return None
+            found = _matched(route.segments, parts) if len(route.segments) == len(parts) else None
+            if found is not None:
+                yield route, found
 
 
 def _matched(segments: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
