@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from durio.entities import Failure, Guard, Payloads
-from durio.orchestration.causes import Causes, failure_of, forget_frames
+from durio.orchestration.causes import failure_of, forget_frames
 from durio.orchestration.choices import First, wait_for
 from durio.orchestration.context import OrchestrationContext, begin
 from durio.orchestration.decision import End, Needs
@@ -84,11 +84,10 @@ class Execution:
         self.waiters = 0
         self.section: CriticalSection | None = None
         self.guard = Guard()
-        self.recorder = Recorder(instance_id, self.guard, self.failed)
+        self.recorder = Recorder(instance_id, self.guard)
         self._driver = Driver(self.guard, behaviour.name)
         self._wait: Wait | First | None = None
         self._cut_short: PastStep | None = None
-        self._causes: Causes | None = None
 
     @property
     def wait(self) -> Wait | First | None:
@@ -144,8 +143,8 @@ class Execution:
         # What refers back to this execution goes: it leaves memory with its last reference.
         self.open.clear()
         self.section = None
-        if self._causes is not None:
-            self._causes.forget_frames()
+        if self.recorder.causes is not None:
+            self.recorder.causes.forget_frames()
 
     def line(self) -> str:
         """The user's line that waits; where the orchestrator begins, if none does."""
@@ -280,7 +279,7 @@ class Execution:
             return End(
                 "Failed",
                 failure=failure_of(step.error),
-                causes=() if self._causes is None else self._causes.of(step.error),
+                causes=() if self.recorder.causes is None else self.recorder.causes.of(step.error),
             )
         if step.value is None:
             return End("Completed")
@@ -365,9 +364,7 @@ class Execution:
             self._take(Raised(offence))
 
     def failed(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
-        if self._causes is None:
-            self._causes = Causes()
-        self._causes.note(error, actions, others)
+        self.recorder.blame(error, actions, others)
 
     def finished(self, task: Task[Any]) -> None:
         if task.position is not None and self._wait is not None:

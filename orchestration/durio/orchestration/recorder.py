@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from durio.entities import CURRENT_GUARD, Failure, Guard, NotDurable, caller_line, refusal_of
+from durio.orchestration.causes import Causes
 from durio.orchestration.errors import NonDeterminismError, TurnTooLong
 from durio.orchestration.history import Action, HistoryEvent, describe, same_action
 from durio.orchestration.limits import STEPS_MAX
@@ -34,8 +35,7 @@ class Recorder:
     nothing is recorded (G25).
     """
 
-    def __init__(self, instance_id: str, guard: Guard, blame: Callable[[BaseException, tuple[int, ...]], None]) -> None:
-        """`blame` is told which actions an error is about (G27)."""
+    def __init__(self, instance_id: str, guard: Guard) -> None:
         self.actions: list[Action] = []
         self.expected: deque[HistoryEvent] | None = None
         """In replay: what history holds for this step and the code has not asked for yet."""
@@ -44,7 +44,8 @@ class Recorder:
         self.dead = False
         self.broken: Exception | None = None
         """Why the execution cannot go on: it differs from its history, or does not end its turn."""
-        self.blame = blame
+        self.causes: Causes | None = None
+        """What went wrong up to now."""
         self._instance_id = instance_id
         self._guard = guard
         self._ids = 0
@@ -89,6 +90,12 @@ class Recorder:
         if refused is not None:
             raise self._refusal(draft, refused)
         return recorded
+
+    def blame(self, error: BaseException, actions: Iterable[int] = (), others: Iterable[BaseException] = ()) -> None:
+        """`error` tells of the failure of `actions`, and of those that the `others` tell of (G27)."""
+        if self.causes is None:
+            self.causes = Causes()
+        self.causes.note(error, actions, others)
 
     def _refusal(self, action: Action, failure: Failure) -> Exception:
         error = rebuild(failure)
