@@ -175,6 +175,7 @@ def test_requests_are_shown_as_people_would_write_them() -> None:
         str(Request(0, "event", "a", "go", "[1]")),
         str(Request(0, "terminate", "a")),
         str(Request(0, "suspend", "a")),
+        str(Request(0, "rewind", "a")),
     ]
     assert shown == [
         "call @c@k add(5)",
@@ -183,5 +184,6 @@ def test_requests_are_shown_as_people_would_write_them() -> None:
         "raise event 'go'([1]) for 'a'",
         "terminate 'a'",
         "suspend 'a'",
+        "rewind 'a'",
     ]
     assert str(Request(0, "call", "@c@k", "add", "9" * 61)) == f"call @c@k add({'9' * 60}…)"

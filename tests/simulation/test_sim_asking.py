@@ -17,6 +17,7 @@ from durio.orchestration import (
     Client,
     InstanceAlreadyExists,
     InstanceFinished,
+    InstanceNotFailed,
     InstanceNotFound,
     OrchestrationContext,
 )
@@ -28,6 +29,7 @@ from durio.simulation import (
     call,
     raise_event,
     resume,
+    rewind,
     signal,
     simulation,
     start,
@@ -71,6 +73,27 @@ async def eternal(ctx: OrchestrationContext) -> None:
 async def busy(ctx: OrchestrationContext) -> None:
     """Never at rest: it waits for nothing but itself."""
     ctx.continue_as_new()
+
+
+class Outside:
+    """Closed at first."""
+
+    open = False
+
+    def pay(self) -> str:
+        if not self.open:
+            raise ConnectionError("closed")
+        return "paid"
+
+
+@app.activity
+def pay() -> str:
+    raise NotImplementedError("the world outside does it")
+
+
+@app.orchestration
+async def pays(ctx: OrchestrationContext) -> list[str]:
+    return [await ctx.call_activity(pay), await ctx.wait_for_external_event("thanks")]
 
 
 @pytest.fixture
@@ -274,3 +297,22 @@ def test_wrong_use_is_refused_and_changes_nothing(error: type[Exception], use: C
     assert sim.instances == {}
     assert not sim.exists(Counter)
     assert sim.call(Counter.add, 1) == 1
+
+
+def test_a_failed_instance_is_rewound() -> None:
+    """G27: `rewind` gives what is taken back, as the client does, and the trace says that it goes on."""
+    with simulation(app, world=Outside, activities={pay: Outside.pay}) as sim:
+        name = sim.start(pays)
+        sim.run()
+        assert sim.status(name).runtime_status == "Failed"
+        sim.world.open = True
+        plan = sim.rewind(name)
+        assert (plan.number, plan.again) == (1, ("ActivityScheduled(id=1, name='pay')",))
+        sim.run()
+        assert sim.effects("pay") == [None, None]
+        with pytest.raises(InstanceNotFailed):
+            sim.ask(rewind(name))
+        sim.raise_event(name, "thanks", "you")
+        sim.run()
+        assert sim.status(name).output == ["paid", "you"]
+        assert "goes on from here, rewound once" in str(sim.trace)

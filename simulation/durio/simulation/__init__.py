@@ -5,7 +5,7 @@ Hypothesis state machine. All of them run durio's production kernel.
 """
 
 from durio.orchestration import ReplayResult, replay_histories
-from durio.simulation.asking import Ask, call, cancel, raise_event, resume, signal, start, suspend, terminate
+from durio.simulation.asking import Ask, call, cancel, raise_event, resume, rewind, signal, start, suspend, terminate
 from durio.simulation.calls import Call
 from durio.simulation.drawing import Faults
 from durio.simulation.errors import (
@@ -62,6 +62,7 @@ __all__ = [
     "raise_event",
     "replay_histories",
     "resume",
+    "rewind",
     "signal",
     "simulate",
     "simulation",

@@ -116,6 +116,11 @@ def resume(instance_id: object, /) -> Ask:
     return Ask("resume", "", NOTHING, instance_id)
 
 
+def rewind(instance_id: object, /) -> Ask:
+    """A client rewinds an instance that has failed."""
+    return Ask("rewind", "", NOTHING, instance_id)
+
+
 def request_of(app: App, ask: Ask, client: int, value: object, target: object, number: int) -> Request:
     """The request that an `Ask` makes of drawn values. Raises what a client raises for wrong names and values."""
     data = "" if value is NOTHING else app.payloads.encode(value, f"input of {ask.what!r}").decode()

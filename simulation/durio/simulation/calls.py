@@ -74,4 +74,6 @@ def ask(client: Client, request: Request, value: Any, request_id: str, at_us: in
         return client.cancel(request.target, request_id=request_id)
     if request.kind == "suspend":
         return client.suspend(request.target, request_id=request_id)
+    if request.kind == "rewind":
+        return client.rewind(request.target, request_id=request_id)
     return client.resume(request.target, request_id=request_id)

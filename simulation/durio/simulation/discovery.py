@@ -29,7 +29,7 @@ def app_for(asks: Sequence[Ask], namespace: Mapping[str, Any]) -> App:
 def _made_of(asks: Sequence[Ask]) -> App | None:
     app = App()
     for ask in asks:
-        if ask.kind in ("event", "terminate", "cancel", "suspend", "resume") or knows(app, ask):
+        if ask.kind not in ("call", "signal", "start") or knows(app, ask):
             continue
         if ask.kind == "start" and not isinstance(ask.what, str):
             app.orchestration(ask.what)

@@ -11,7 +11,7 @@ import msgspec
 
 from durio.simulation.errors import UnusableReplay
 
-Kind = Literal["call", "signal", "start", "event", "terminate", "cancel", "suspend", "resume"]
+Kind = Literal["call", "signal", "start", "event", "terminate", "cancel", "suspend", "resume", "rewind"]
 
 Moment = Literal["before", "after", "running"]
 """When a process dies: before or after a commit is durable, or while a task is running."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from durio.entities.limits import REQUEST_DEDUPE_S
-from durio.orchestration import App, Client
+from durio.orchestration import App, Client, RewindPlan
 from durio.simulation.asking import (
     NOTHING,
     Ask,
@@ -17,6 +17,7 @@ from durio.simulation.asking import (
     raise_event,
     request_of,
     resume,
+    rewind,
     signal,
     start,
     suspend,
@@ -188,6 +189,11 @@ class Sim(Sight):
     def resume(self, instance_id: str) -> None:
         """A client resumes an instance."""
         self.ask(resume(instance_id))
+
+    def rewind(self, instance_id: str) -> RewindPlan:
+        """A client rewinds an instance that has failed; gives what was taken back."""
+        plan: RewindPlan = self.ask(rewind(instance_id))
+        return plan
 
     def ask(self, ask: Ask, *, client: int | None = None) -> Any:
         """A client asks and waits for the answer. Raises what it raises, and `Unanswered` if none comes.

@@ -21,6 +21,7 @@ from durio.orchestration.history import (
     LockGranted,
     LockReleased,
     LockRequested,
+    Rewound,
     Started,
     TimerFired,
     TimerSet,
@@ -46,6 +47,8 @@ def told_event(event: HistoryEvent) -> str:
         return f"#{event.id} timer fired"
     if isinstance(event, CancelRequested):
         return f"asked to end: {event.reason}" if event.reason else "asked to end"
+    if isinstance(event, Rewound):
+        return f"goes on from here, rewound {'once' if event.number == 1 else f'{event.number} times'}"
     if isinstance(event, LockGranted):
         return f"#{event.id} locked"
     failure: Failure | None = getattr(event, "failure", None)

@@ -14,11 +14,12 @@ from durio.simulation import NotDeterministic, Parts
 from durio.simulation.options import OPTIONS, Options
 from durio.simulation.simulate import Simulated, SimulatedTest
 from durio.simulation.subject import Subject
+from tests.simulation.guarantees import mending, wrong, wrong_rewinds
 from tests.simulation.guarantees import test_actors as actors
 from tests.simulation.guarantees import test_clients as clients
 from tests.simulation.guarantees import test_orchestrations as orchestrations
+from tests.simulation.guarantees import test_rewinding as rewinding
 from tests.simulation.guarantees import test_time_and_names as time_and_names
-from tests.simulation.guarantees import wrong
 from tests.simulation.guarantees.checked import CHECKED
 from tests.simulation.guarantees.town import app
 
@@ -31,13 +32,21 @@ class Broken:
 
     test: SimulatedTest
     parts: dict[str, Any]
+    program: dict[str, Any]
+    """The app, and what is outside of it."""
 
     def __str__(self) -> str:
         return "-".join([self.test.simulated.test.__name__, *(part.__name__ for part in self.parts.values())])
 
 
 def broken(test: SimulatedTest, **parts: Any) -> Broken:
-    return Broken(test, parts)
+    return Broken(test, parts, {"app": app})
+
+
+def unmended(**parts: Any) -> Broken:
+    """Rewinding has a program of its own."""
+    program = {"app": mending.app, "world": mending.Outside, "activities": {mending.do: mending.Outside.do}}
+    return Broken(rewinding.test_g27_a_rewound_life_ends_as_if_nothing_had_failed, parts, program)
 
 
 BROKEN: Final = (
@@ -73,6 +82,9 @@ BROKEN: Final = (
     broken(orchestrations.test_g26_terminate_reaches_every_child, instances=wrong.Orphans),
     broken(orchestrations.test_g26_cancel_reaches_every_child, instances=wrong.Escapees),
     broken(orchestrations.test_g26_suspended_holds_everything, instances=wrong.LeakySuspension),
+    unmended(instances=wrong_rewinds.ForgetsKept),
+    unmended(instances=wrong_rewinds.ForgetsLate),
+    unmended(instances=wrong_rewinds.CallsAgain),
     broken(time_and_names.test_g19_memory_makes_no_difference, instances=wrong.ForgetfulLoads),
     broken(time_and_names.test_g28_timers_are_never_early_and_time_never_goes_back, kernel=wrong.EarlyTimers),
     broken(time_and_names.test_g28_timers_are_never_early_and_time_never_goes_back, instances=wrong.ClockGoesBack),
@@ -94,7 +106,7 @@ def test_each_property_finds_what_breaks_it(planted: Broken) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     simulated = planted.test.simulated
-    setup = attrs.evolve(simulated.setup, subject=Subject(app, parts=parts), settings=settings)
+    setup = attrs.evolve(simulated.setup, subject=Subject(**planted.program, parts=parts), settings=settings)
     token = OPTIONS.set(Options())  # the command line speaks of other simulations
     try:
         with pytest.raises(AssertionError) as found:

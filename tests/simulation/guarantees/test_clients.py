@@ -20,6 +20,7 @@ from durio.simulation import (
     linearization,
     raise_event,
     resume,
+    rewind,
     signal,
     start,
     suspend,
@@ -255,6 +256,7 @@ def test_g26_control_is_decided_like_all_else(sim: Sim) -> None:
     suspend("c"),
     resume("c"),
     terminate("c"),
+    rewind("c"),
     max_calls=6,
     examples=100,
 )

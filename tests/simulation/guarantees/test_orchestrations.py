@@ -17,7 +17,7 @@ from durio.orchestration.history import (
     Resumed,
     Suspended,
 )
-from durio.simulation import Sim, call, cancel, raise_event, resume, start, suspend, terminate
+from durio.simulation import Sim, call, cancel, raise_event, resume, rewind, start, suspend, terminate
 from tests.simulation.guarantees.claims import (
     claim,
     done,
@@ -139,6 +139,7 @@ def test_g24_activities_run_at_least_once_and_count_once(sim: Sim) -> None:
     cancel("c"),
     suspend("c"),
     resume("c"),
+    rewind("c"),
     max_calls=8,
 )
 def test_g25_cleanup_has_its_effect_once(sim: Sim) -> None:

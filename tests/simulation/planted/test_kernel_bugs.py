@@ -6,12 +6,11 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.planted import kernel_code, kernel_commits, kernel_lives, kernel_turns
+from tests.simulation.planted import kernel_code, kernel_commits, kernel_lives, kernel_rewinds, kernel_turns
 from tests.simulation.planted.harness import (
     EXAMPLES_HEAVY,
     EXAMPLES_MAX,
     EXAMPLES_QUICK,
-    STEPS_MAX,
     Planted,
     assert_found,
     passes,
@@ -22,6 +21,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     *kernel_turns.PLANTED,
     *kernel_lives.PLANTED,
     *kernel_code.PLANTED,
+    *kernel_rewinds.PLANTED,
 )
 
 each_bug: Final = pytest.mark.parametrize("planted", PLANTED, ids=str)
@@ -32,7 +32,7 @@ def test_a_wrong_part_of_durio_is_found(planted: Planted) -> None:
     """A wrong part is found within 2,000 examples, by what a user sees, and the finding is small and comes again."""
     finding = assert_found(planted)
     assert finding.examples <= EXAMPLES_MAX
-    assert finding.steps <= STEPS_MAX
+    assert finding.steps <= planted.steps_max
 
 
 @each_bug

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.planted import user_activities, user_chance, user_money, user_waiting
+from tests.simulation.planted import user_activities, user_chance, user_money, user_rewinding, user_waiting
 from tests.simulation.planted.harness import (
     EXAMPLES_HEAVY,
     EXAMPLES_MAX,
@@ -19,7 +19,13 @@ from tests.simulation.planted.harness import (
     passes,
 )
 
-BUGS = (*user_money.PLANTED, *user_activities.PLANTED, *user_chance.PLANTED, *user_waiting.PLANTED)
+BUGS = (
+    *user_money.PLANTED,
+    *user_activities.PLANTED,
+    *user_chance.PLANTED,
+    *user_waiting.PLANTED,
+    *user_rewinding.PLANTED,
+)
 
 each_bug = pytest.mark.parametrize("planted", BUGS, ids=str)
 
@@ -31,7 +37,7 @@ def test_there_are_enough_bugs() -> None:
 
 @each_bug
 def test_a_bug_is_found(planted: Planted, record_property: Callable[[str, object], None]) -> None:
-    """The wrong program fails within 2,000 examples; the failure shrinks to at most 12 steps and can be replayed."""
+    """The wrong program fails within 2,000 examples; the failure shrinks to few steps and can be replayed."""
     finding = assert_found(planted)
     assert finding.examples <= EXAMPLES_MAX
     record_property("examples", finding.examples)
