@@ -27,6 +27,7 @@ def test_every_error_of_the_disk_is_in_the_table() -> None:
     text = PAGE.read_text("utf-8")
     wanted = {
         "HubInUse",
+        "HubReadOnly",
         "HubBroken",
         "Ambiguous",
         "HubDamaged",

@@ -166,6 +166,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "session",
         "remote",
         "connection",
+        "looking",
         "blocking",
         "aio",
         "standby",

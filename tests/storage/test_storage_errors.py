@@ -13,6 +13,7 @@ from durio.storage import (
     HubClosed,
     HubDamaged,
     HubInUse,
+    HubReadOnly,
     InboxHeld,
     KeyTooLong,
     NetworkFileSystem,
@@ -27,6 +28,7 @@ from durio.storage import (
 EVERY_ERROR: tuple[StorageError, ...] = (
     HubInUse("/hub", 17),
     HubInUse("/hub", None),
+    HubReadOnly("/hub", "process 17 owns it"),
     InboxHeld("/hub", 18),
     InboxHeld("/hub", None),
     NotAHub("/hub", "it is no folder"),

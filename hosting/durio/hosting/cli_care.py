@@ -11,7 +11,7 @@ from durio.entities import Vault, View
 from durio.hosting.cli_errors import Exit
 from durio.hosting.cli_output import Out, clean, status_text, table
 from durio.hosting.cli_program import load_app
-from durio.hosting.cli_session import existing
+from durio.hosting.cli_session import existing, writing
 from durio.hosting.cli_settings import Common, settings_of
 from durio.orchestration import ReplayResult
 from durio.orchestration import backup as backup_hub
@@ -42,7 +42,7 @@ def upgrade(
     """Bring a hub of an older disk format up to date, after a copy was made of it."""
     out = Out(common)
     hub = settings_of(common).require_hub()
-    with out.working(f"upgrading {hub}") as tell:
+    with writing(hub), out.working(f"upgrading {hub}") as tell:
         copy = upgrade_hub(hub, backup=backup, progress=tell)
     if out.json:
         out.document({"upgraded": copy is not None, "backup": copy})

@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from durio.hosting.cli_errors import Exit
 from durio.hosting.cli_output import Far, Out, clean, local, table
 from durio.hosting.cli_program import load_app
-from durio.hosting.cli_session import existing
+from durio.hosting.cli_session import existing, reader_of
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s
-from durio.orchestration import App, DeadLetter, StuckInstance, UnregisteredCode, connect, verify
+from durio.orchestration import App, DeadLetter, StuckInstance, UnregisteredCode, verify
 from durio.storage import Report
 
 
@@ -62,7 +62,7 @@ def doctor(
 
 
 async def _examined(report: Report, hub: str, app: App | None, idle_s: float, tell: Far | None) -> Findings:
-    async with connect(hub, app=app) as client:
+    async with reader_of(hub, app) as client:
         unregistered = None if app is None else await client.find_unregistered()
         stuck = await client.find_stuck(idle_s=idle_s, progress=tell)
         return Findings(report, stuck, unregistered, await client.list_dead_letters())

@@ -20,6 +20,7 @@ from durio.hosting.access import reached_by_others
 from durio.hosting.cli_errors import CliError, UsageError, single_error
 from durio.hosting.cli_output import Out
 from durio.hosting.cli_program import load_app
+from durio.hosting.cli_session import writing
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s, pairs
 from durio.hosting.limits import CONNECTIONS_MAX
@@ -70,7 +71,7 @@ async def run(
     out, settings = Out(common), settings_of(common if program is None else attrs.evolve(common, app=program))
     hub, app, retention = settings.require_hub(), load_app(settings), retention_of(keep)
     start_logging(log)
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+    with writing(hub), trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_leave_at, signals, nursery.cancel_scope)
             async with open_hub(hub, app, standby=standby, on_nondeterminism=on_nondeterminism, retention=retention):
@@ -134,9 +135,10 @@ async def serve(
         retention=retention,
     )
     try:
-        async with trio.open_nursery() as nursery:
-            urls = await nursery.start(served)
-            out.note(f"the hub {hub} is served at {', '.join(urls)} by process {os.getpid()}; Ctrl-C ends")
+        with writing(hub):
+            async with trio.open_nursery() as nursery:
+                urls = await nursery.start(served)
+                out.note(f"the hub {hub} is served at {', '.join(urls)} by process {os.getpid()}; Ctrl-C ends")
     except BaseExceptionGroup as group:
         found = single_error(group)
         if isinstance(found, OSError) and (found.errno in NO_PORT or isinstance(found, socket.gaierror)):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Final
 
-from durio.hosting.cli_errors import CliError, Exit
+from durio.hosting.cli_errors import CliError, Exit, single_error
 from durio.hosting.cli_program import load_app
 from durio.hosting.cli_settings import Common, settings_of
-from durio.orchestration import Client, connect, open_hub
-from durio.storage import HubFolder, HubInUse, OwnerLock
+from durio.orchestration import App, Client, connect, open_hub
+from durio.orchestration.looking import look_at
+from durio.storage import HubFolder, HubInUse, HubReadOnly, OwnerLock
+
+FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def owner_of(hub: str) -> int | None:
@@ -20,8 +26,27 @@ def owner_of(hub: str) -> int | None:
 @asynccontextmanager
 async def reading(common: Common) -> AsyncIterator[Client]:
     """A client that only reads, of a hub with or without an owner."""
-    async with connect(existing(settings_of(common).require_hub())) as client:
+    async with reader_of(existing(settings_of(common).require_hub())) as client:
         yield client
+
+
+def reader_of(hub: str, app: App | None = None) -> AbstractAsyncContextManager[Client]:
+    """The same, of the hub at a path. One that may not be written to is read while nobody owns it."""
+    return connect(hub, app=app) if HubFolder.at(hub).may_be_written else look_at(hub, app=app)
+
+
+@contextmanager
+def writing(hub: str) -> Iterator[None]:
+    """A hub that is there, and may not be written to, is told apart from all else that may not be touched."""
+    folder = HubFolder.at(hub)
+    try:
+        yield
+    except (OSError, BaseExceptionGroup) as raised:
+        error = single_error(raised)
+        if isinstance(error, OSError) and error.errno in FORBIDDEN and folder.exists:
+            if str(error.filename).startswith(folder.path + os.sep):
+                raise HubReadOnly(hub, f"that is needed ({error.strerror})") from raised
+        raise
 
 
 def existing(hub: str) -> str:
@@ -51,6 +76,7 @@ async def changing(common: Common, *, make: bool = False) -> AsyncIterator[Clien
                     "(or start an owner: durio run)",
                     Exit.NO_OWNER,
                 )
+            stack.enter_context(writing(hub))
             with suppress(HubInUse):  # somebody was faster, and is asked
                 await stack.enter_async_context(open_hub(hub, load_app(settings)))
         yield await stack.enter_async_context(connect(hub))

@@ -22,7 +22,7 @@ from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s
 from durio.orchestration import Client, DurableOrchestrationStatus, EntityLock
 from durio.orchestration.index import BY_STATUS, ENDED, STATUSES
-from durio.storage import HubReader
+from durio.storage import HubFolder, HubReader
 
 COUNTED_MAX: Final = 20_000
 """So many of each status are counted at most: a look must not take long."""
@@ -68,9 +68,10 @@ async def top(
 ) -> None:
     """Watch a hub: instances by status, what starts and ends in a second, the newest instances, locks.
 
-    With --json one line for each look. Ctrl-C ends.
+    With --json one line for each look. Ctrl-C ends. A hub that may not be written to is looked at once.
     """
     out, hub = Out(common), settings_of(common).require_hub()
+    once = once or not HubFolder.at(hub).may_be_written  # nobody could own it for as long as it is watched
     pause_s = duration_s(every, "--every")
     if pause_s < INTERVAL_S_MIN:
         raise UsageError(f"--every {every}: look ten times a second at most")

@@ -4,15 +4,18 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Final
 
 from durio.storage.child import end_of, run_child
-from durio.storage.environment import NO_SPACE_CODES
-from durio.storage.errors import HubDamaged, NoSpace, NotAHub
+from durio.storage.copier import LOCKED, UNLOCKED
+from durio.storage.environment import NO_SPACE_CODES, can_be_locked
+from durio.storage.errors import HubDamaged, HubReadOnly, NoSpace, NotAHub
 from durio.storage.folder import HubFolder, sync_folder
 from durio.storage.limits import FORMAT_VERSION
+from durio.storage.lock import ReaderLock
 from durio.storage.report import COPIED, Progress, Report
-from durio.storage.verify import CHECKER, check_data
+from durio.storage.verify import CHECKER, check_data, inbox_locked
 
 COPIER: Final = "durio.storage.copier"
 _UNFINISHED: Final = ".durio-unfinished"
@@ -32,8 +35,8 @@ def backup(
     restore it, open it where it is, or copy it to its place in the same way.
 
     Blocks, and tells `progress` how far it is. Raises `FileExistsError` if something is at `to` (nothing is
-    overwritten), `NotAHub`, `FormatMismatch`, `HubDamaged` if the hub or its copy is damaged, `NoSpace`, `HubBroken`,
-    and `OSError`. A copy that was not finished is never at `to`.
+    overwritten), `NotAHub`, `FormatMismatch`, `HubReadOnly` if the hub may not be written to and is owned, `HubDamaged`
+    if it or its copy is damaged, `NoSpace`, `HubBroken`, and `OSError`. A copy that was not finished is never at `to`.
     """
     source = HubFolder.at(hub)
     source.check()
@@ -56,10 +59,13 @@ def copy_folder(
     shutil.rmtree(part.path, ignore_errors=True)
     part.make()
     try:
-        # The inbox first: what its owner takes out of it meanwhile is in the hub's copy then.
-        if os.path.exists(os.path.join(source.inbox, "data.mdb")):
-            _copy(source, source.inbox, part.inbox, None)
-        _copy(source, source.partition, part.partition, progress)
+        with _readable(source) as mode:
+            # The inbox first: what its owner takes out of it meanwhile is in the hub's copy then.
+            if os.path.exists(source.inbox_data):
+                _copy(source, source.inbox, part.inbox, mode, None)
+            _copy(source, source.partition, part.partition, mode, progress)
+        with open(part.owner_lock, "xb"):
+            pass  # by this file it can be read where it may not be written to
         part.declare(format_version)
         report = check_data(part, checker=checker, progress=progress)
         if not report.ok:
@@ -84,14 +90,30 @@ def _refuse_to_overwrite(source: HubFolder, target: HubFolder) -> None:
         )
 
 
-def _copy(hub: HubFolder, source: str, target: str, progress: Progress | None) -> None:
+@contextlib.contextmanager
+def _readable(hub: HubFolder) -> Iterator[str]:
+    """How a hub can be read: with LMDB's locks, or else while nobody owns it and no client writes to its inbox."""
+    if can_be_locked(hub.partition):
+        yield LOCKED
+        return
+    lock = ReaderLock.take(hub.owner_lock, hub.path)
+    try:
+        with inbox_locked(hub) as locked:
+            if not locked:
+                raise HubReadOnly(hub.path, "a client writes to its inbox, which would change while it is copied")
+            yield UNLOCKED
+    finally:
+        lock.release()
+
+
+def _copy(hub: HubFolder, source: str, target: str, mode: str, progress: Progress | None) -> None:
     def watch(said: str) -> None:
         total = int(said) if said.endswith("\n") else 0
         if progress is not None and total:
             with contextlib.suppress(FileNotFoundError):
                 progress(COPIED, min(os.stat(os.path.join(target, "data.mdb")).st_size, total), total)
 
-    process = run_child(COPIER, source, target, watch=None if progress is None else watch)
+    process = run_child(COPIER, source, target, mode, watch=None if progress is None else watch)
     if process.returncode in NO_SPACE_CODES:
         raise NoSpace(target)
     if process.returncode:

@@ -1,4 +1,4 @@
-"""The part of a backup that reads: `python -m durio.storage.copier FROM TO`, in a process of its own.
+"""The part of a backup that reads: `python -m durio.storage.copier FROM TO locked|unlocked`, in a process of its own.
 
 Its own, because a damaged file may end its reader, because the process that has the hub open may open it only once, and
 because copying must not stop the hub's loop.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
 import lmdb
 
-from durio.storage.environment import open_readonly
+from durio.storage.environment import open_readonly, open_unlocked
 from durio.storage.errors import HubBroken
+
+LOCKED: Final = "locked"
+UNLOCKED: Final = "unlocked"
+"""Whether LMDB is told that the data are read. Without it nobody may write meanwhile."""
 
 
 def main() -> int:
@@ -21,11 +26,11 @@ def main() -> int:
     How long it becomes is on stdout first. If it fails, the result is the error code of LMDB or the system if it has
     one, and the message is on stderr.
     """
-    source, target = sys.argv[1:]
+    source, target, mode = sys.argv[1:]
     data = os.path.join(target, "data.mdb")
     try:
         os.mkdir(target)
-        with open_readonly(source) as env:
+        with (open_readonly if mode == LOCKED else open_unlocked)(source) as env:
             sys.stdout.write(f"{bytes_of(env)}\n")
             sys.stdout.flush()
             env.copy(target, compact=True)

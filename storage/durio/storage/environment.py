@@ -56,10 +56,27 @@ def open_environment(partition: str) -> lmdb.Environment:
 
 def open_readonly(partition: str) -> lmdb.Environment:
     """The same for reading only, in a process that does not own the hub. Raises `HubBroken`."""
+    return _open_readonly(partition, lock=True)
+
+
+def open_unlocked(partition: str) -> lmdb.Environment:
+    """The same without telling anybody that it is read: only while nobody can write to it. Raises `HubBroken`."""
+    return _open_readonly(partition, lock=False)
+
+
+def can_be_locked(partition: str) -> bool:
+    """Whether this process may tell LMDB that it reads. Where the file system is read-only, LMDB would not say so."""
+    lock_file = os.path.join(partition, "lock.mdb")
+    return os.access(lock_file if os.path.exists(lock_file) else partition, os.W_OK)
+
+
+def _open_readonly(partition: str, *, lock: bool) -> lmdb.Environment:
     map_size = MAP_SIZE_BYTES
     while True:
         try:
-            return lmdb.open(partition, map_size=map_size, max_readers=READERS_MAX, max_spare_txns=2, readonly=True)
+            return lmdb.open(
+                partition, map_size=map_size, max_readers=READERS_MAX, max_spare_txns=2, readonly=True, lock=lock
+            )
         except lmdb.MemoryError as error:
             map_size //= 2
             if map_size < MAP_SIZE_BYTES_MIN:

@@ -29,6 +29,25 @@ class HubInUse(StorageError):
         )
 
 
+class HubReadOnly(StorageError):
+    """The hub may not be written to by this process, and what was asked needs that.
+
+    Reading needs it, too, while the hub is owned: LMDB keeps its readers in a file. Whoever runs the command must act:
+    be the user who may write to the hub, or make a copy of the folder.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"the hub {self.path!r} may not be written to from here, and {self.why}; "
+            "be the user who may write to it, or copy it while nobody owns it"
+        )
+
+
 class NotAHub(StorageError):
     """The folder holds something else. Nothing in it was changed.
 

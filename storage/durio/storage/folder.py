@@ -109,6 +109,12 @@ class HubFolder:
         return os.path.exists(os.path.join(self.path, _MARKER))
 
     @property
+    def may_be_written(self) -> bool:
+        """Whether this process may write to the hub as far as clients do, by the rights of its folders."""
+        folders = (path for path in (self.path, self.inbox, self.sessions) if os.path.exists(path))
+        return all(os.access(path, os.W_OK | os.X_OK) for path in folders)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the hub was made to its end, so that it has data. Only after `check`."""
         return not self._marker().get(_MAKING, False)

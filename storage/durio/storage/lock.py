@@ -7,7 +7,7 @@ import weakref
 from struct import Struct
 from typing import Final, Self
 
-from durio.storage.errors import HubInUse
+from durio.storage.errors import HubInUse, HubReadOnly
 from durio.storage.limits import PID_BYTES
 
 _FLOCK: Final = Struct("hhqqi4x")
@@ -59,7 +59,7 @@ class OwnerLock:
         Takes no lock, so it never gets in the way of an owner that comes.
         """
         try:
-            fd = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(lock_file, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
@@ -77,6 +77,43 @@ class OwnerLock:
 
     def close_copy(self) -> None:
         """In a forked child: close its copy of the file; the parent keeps the lock."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class ReaderLock:
+    """Keeps owners away while a hub is read that may not be written to: there LMDB cannot keep its readers.
+
+    A shared `flock` on the owner's file, for which reading it is enough. Any number of readers have it at a time.
+    """
+
+    def __init__(self, fd: int) -> None:
+        """Use `take`. `fd`: an open file on which this process holds the lock."""
+        self._fd = fd
+
+    @classmethod
+    def take(cls, lock_file: str, hub: str) -> Self:
+        """Lock `lock_file`, without waiting. Raises `HubReadOnly` while there is an owner, or if there is no file."""
+        try:
+            fd = os.open(lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            why = f"without the file {os.path.basename(lock_file)!r} nothing keeps owners away while it is read"
+            raise HubReadOnly(hub, why) from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = read_pid(fd)
+            os.close(fd)
+            who = "a process" if pid is None else f"process {pid}"
+            raise HubReadOnly(hub, f"{who} owns it, which may change it while it is read") from None
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(fd)
+
+    def release(self) -> None:
+        """Let go. May be called again."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

@@ -8,9 +8,10 @@ from typing import Self, TypeVar
 
 import lmdb
 
-from durio.storage.environment import open_readonly
+from durio.storage.environment import can_be_locked, open_readonly, open_unlocked
 from durio.storage.errors import HubBroken, NotAHub
 from durio.storage.folder import HubFolder
+from durio.storage.lock import ReaderLock
 from durio.storage.mounts import read_mount_table
 from durio.storage.reading import merge_rows, read_row, read_rows
 from durio.storage.shared import Lease
@@ -23,21 +24,34 @@ class HubReader:
 
     - Reads show the last commit, one snapshot a call; no read transaction outlives its call.
     - Nothing of the hub is changed. If the owner is in this process, its environment is used.
+    - A hub that may not be written to is read while nobody owns it; until `close` nobody can.
     """
 
-    def __init__(self, lease: Lease, folder: HubFolder) -> None:
+    def __init__(self, lease: Lease, folder: HubFolder, lock: ReaderLock | None = None) -> None:
         """Use `open`."""
         self._lease = lease
         self._folder = folder
+        self._lock = lock
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the hub at `path`. Raises `NotAHub` if none is there, `FormatMismatch`, `NetworkFileSystem`."""
+        """Read the hub at `path`.
+
+        Raises `NotAHub` if none is there, `FormatMismatch`, `NetworkFileSystem`; `HubReadOnly` if it may not be written
+        to and is owned.
+        """
         folder = HubFolder.at(path)
         folder.check(read_mount_table())
         if not folder.exists or not os.path.exists(folder.data):
             raise NotAHub(folder.path, "no owner has opened it yet: open it once with open_hub")
-        return cls(Lease.take(folder.partition, open_readonly), folder)
+        if can_be_locked(folder.partition):
+            return cls(Lease.take(folder.partition, open_readonly), folder)
+        lock = ReaderLock.take(folder.owner_lock, folder.path)
+        try:
+            return cls(Lease.take(folder.partition, open_unlocked), folder, lock)
+        except BaseException:
+            lock.release()
+            raise
 
     @property
     def path(self) -> str:
@@ -61,6 +75,8 @@ class HubReader:
     def close(self) -> None:
         """Let go of the hub. May be called again."""
         self._lease.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _read(self, read: Callable[[lmdb.Environment], T]) -> T:
         with self._lease.reading() as env:

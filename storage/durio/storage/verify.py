@@ -14,7 +14,7 @@ from durio.storage.child import end_of, run_child
 from durio.storage.datafile import DataFile
 from durio.storage.errors import HubDamaged, HubInUse, NotAHub
 from durio.storage.folder import HubFolder
-from durio.storage.lock import OwnerLock
+from durio.storage.lock import OwnerLock, ReaderLock
 from durio.storage.report import CHECKED, FAR, IN_USE, WHOLE, Finding, Progress, Report
 
 CHECKER: Final = "durio.storage.checker"
@@ -29,7 +29,8 @@ def verify(path: str | os.PathLike[str], *, checker: str = CHECKER, progress: Pr
 
     `checker`: the module that knows the records; `durio.orchestration.verify` knows what durio writes. `progress` is
     told how far it is. Raises
-    `NotAHub`, `FormatMismatch`, `HubBroken` if the check cannot be started, and `OSError`.
+    `NotAHub`, `FormatMismatch`, `HubReadOnly` for a hub that may not be written to and is owned, `HubBroken` if the
+    check cannot be started, and `OSError`.
     """
     folder = HubFolder.at(path)
     folder.check()
@@ -43,7 +44,8 @@ def verify(path: str | os.PathLike[str], *, checker: str = CHECKER, progress: Pr
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES):
                 raise
-            in_use = error.errno == errno.EACCES  # on a read-only file system nobody writes
+            held.callback(ReaderLock.take(folder.owner_lock, folder.path).release)
+            in_use = False
         else:
             held.callback(lock.release)
             in_use = False
@@ -93,9 +95,9 @@ def refuse_damaged_inbox(folder: HubFolder) -> None:
 def inbox_locked(folder: HubFolder) -> Iterator[bool]:
     """Keep clients from writing to the inbox, unless one is at it: then it is not locked."""
     try:
-        fd = os.open(folder.inbox_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(folder.inbox_lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
-        yield True  # on a read-only file system nobody writes
+        yield True  # nobody has written to it, and nobody can from here
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
