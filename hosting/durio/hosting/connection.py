@@ -119,23 +119,16 @@ class _Arriving:
 
     async def receive(self) -> Message:
         """The next part. Raises `BadRequest` when the client let itself be waited for too long."""
+        began = trio.current_time()
         try:
-            message = await self._next()
+            with trio.fail_after(self._patience_s):
+                message = await self._receiving.receive()
         except trio.EndOfChannel:
             return self._left
         except trio.TooSlowError:
             raise BadRequest(f"the body of the request did not arrive within {self._request_s:g} s", 408) from None
-        if not message.get("more_body", False):
-            self._patience_s = math.inf
-        return message
-
-    async def _next(self) -> Message:
-        with suppress(trio.WouldBlock):
-            return self._receiving.receive_nowait()
-        began = trio.current_time()
-        with trio.fail_after(self._patience_s):
-            message = await self._receiving.receive()
-        self._patience_s -= trio.current_time() - began
+        more = message.get("more_body", False)
+        self._patience_s = self._patience_s - (trio.current_time() - began) if more else math.inf
         return message
 
 
