@@ -143,6 +143,8 @@ class Cut:
         self.kept: list[Result | EventRaised] = []
         """Behind the cut: results of actions before it, and external events."""
         self.dropped: list[HistoryEvent] = []
+        self._done: set[int] = set()
+        """Of which actions a result is kept."""
         self.last = 0
         """The last action before the cut."""
         self._rewinds = 0
@@ -160,14 +162,14 @@ class Cut:
     def returned(self, action: int, result: bytes | None) -> None:
         """An activity had returned before the code failed, and the code did not see it."""
         found = self.open.get(action)
-        if found is not None and isinstance(found.action, ActivityScheduled) and action in self.waiting:
+        if found is not None and isinstance(found.action, ActivityScheduled) and action not in self._done:
+            self._done.add(action)
             self.kept.append(ActivityCompleted(action, result))
 
     @property
     def waiting(self) -> dict[int, Open]:
         """Actions before the cut that have no result, not even behind it."""
-        done = {event.id for event in self.kept if not isinstance(event, EventRaised)}
-        return {action: found for action, found in self.open.items() if action not in done}
+        return {action: found for action, found in self.open.items() if action not in self._done}
 
     def is_asked_again(self, found: Open) -> bool:
         """Whether an action is asked for once more: of calls only those that failed, others are still under way."""
@@ -221,6 +223,7 @@ class Cut:
         if isinstance(event, EventRaised):
             self.kept.append(event)
         elif result is not None and not self._is_cause(result):
+            self._done.add(result.id)
             self.kept.append(result)
         else:
             self.dropped.append(event)
