@@ -10,7 +10,7 @@ import pytest
 
 from durio.entities import CONTROL_LANE
 from durio.orchestration import App, OrchestrationContext, TaskFailedError
-from durio.orchestration.messages import Rewind
+from durio.orchestration.messages import Resume, Rewind, Suspend
 from tests.orchestration.helpers import Stepper
 
 app = App()
@@ -72,6 +72,21 @@ async def too_many(ctx: OrchestrationContext) -> list[str]:
         ctx.call_sub_orchestrator(leaf, "b", "child")
         raise RuntimeError("over") from error
     return [first, await child]
+
+
+@app.orchestration
+async def waits(ctx: OrchestrationContext) -> None:
+    await ctx.call_activity(work, "a")
+    await ctx.wait_for_external_event("go")
+
+
+@app.orchestration
+async def goes_on(ctx: OrchestrationContext) -> None:
+    """Takes the failure of its child, and waits for something else."""
+    try:
+        await ctx.call_sub_orchestrator(waits, instance_id="child")
+    except TaskFailedError:
+        await ctx.wait_for_external_event("go")
 
 
 @app.orchestration
@@ -150,3 +165,42 @@ def test_all_of_a_family_are_rewound_at_once(order: tuple[str, ...], repaired: b
         rewind(stepper, "x")
     assert stepper.output("x") == [["A"]]
     assert [stepper.status(address) for address in order] == ["Completed"] * 3
+
+
+@pytest.mark.parametrize("evict", [False, True])
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_child_that_somebody_rewinds_does_not_escape(suspended: bool, evict: bool) -> None:
+    """G26, G27: its parent goes on without it, and who ends the parent ends it, too."""
+    stepper = Stepper(app, evict=evict)
+    broken.add("a")
+    for address in ("x", "y"):
+        stepper.start("goes_on", address)
+        stepper.settle()
+        broken.clear()
+        if suspended:
+            stepper.submit(address, Suspend, CONTROL_LANE)
+        rewind(stepper, "child")
+        assert stepper.status("child") == "Running"
+        if address == "x":
+            stepper.terminate("x", "enough")
+        else:
+            stepper.cancel("y")
+            stepper.submit("y", Resume, CONTROL_LANE)
+        stepper.settle()
+        assert stepper.status("child") == ("Terminated" if address == "x" else "Canceled")
+        broken.add("a")
+
+
+def test_a_child_of_a_parent_that_has_ended_may_be_rewound() -> None:
+    """G27: it goes on by itself, and tells nobody."""
+    stepper = Stepper(app)
+    broken.add("a")
+    stepper.start("goes_on", "x")
+    stepper.settle()
+    stepper.terminate("x")
+    stepper.settle()
+    broken.clear()
+    rewind(stepper, "child")
+    stepper.raise_event("child", "go")
+    stepper.settle()
+    assert (stepper.status("x"), stepper.status("child")) == ("Terminated", "Completed")

@@ -89,6 +89,15 @@ class Rewind(Message, frozen=True, kw_only=True, tag="rewind", gc=False):
     start: StartInstance | None = None
 
 
+class ChildBack(Message, frozen=True, kw_only=True, tag="back", gc=False):
+    """A sub-orchestration that had failed was rewound, and not by its parent: it is one of that life again."""
+
+    life: str
+    instance: str
+    execution: str
+    action: int
+
+
 class GoOn(Message, frozen=True, kw_only=True, tag="go", gc=False):
     """The life was rewound: its code goes on where its history ends now."""
 
@@ -135,6 +144,7 @@ InstanceMessage = (
     | Terminate
     | Cancel
     | Rewind
+    | ChildBack
     | GoOn
     | Suspend
     | Resume

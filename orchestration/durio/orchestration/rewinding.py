@@ -35,6 +35,7 @@ from durio.orchestration.late import late_of
 from durio.orchestration.locking import request_locks
 from durio.orchestration.messages import (
     ActivityDone,
+    ChildBack,
     ChildDone,
     GoOn,
     RaiseEvent,
@@ -78,7 +79,21 @@ def settle_rewind(instance: Instance, message: Rewind, settlement: Settlement) -
         assert cut is not None, "planned"
         plan = cut.in_words(head.rewinds + 1)
         rewind(instance, head, cut, message.reason, settlement)
+        _tell_parent(instance, origin.parent, settlement)
         settlement.answer(message.reply, Answer(value=plan.encode()))
+
+
+def _tell_parent(instance: Instance, parent: Parent | None, settlement: Settlement) -> None:
+    """Who ends the parent ends the child, too, though its failure was taken long ago (G26)."""
+    if parent is not None:
+        back = ChildBack(
+            at_us=settlement.now_us,
+            life=parent.life,
+            instance=instance.address,
+            execution=parent.execution,
+            action=parent.action,
+        )
+        settlement.send(parent.address, back, CONTROL_LANE)
 
 
 def _settle_childs(instance: Instance, message: Rewind, cut: Cut | None, settlement: Settlement, ours: bool) -> None:

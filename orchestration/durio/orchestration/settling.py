@@ -36,6 +36,7 @@ from durio.orchestration.late import keep_late
 from durio.orchestration.locking import take_answer
 from durio.orchestration.messages import (
     Cancel,
+    ChildBack,
     ChildDone,
     Purge,
     RaiseEvent,
@@ -324,6 +325,10 @@ class Settling:
             terminate(instance, message.reason, message.recursive, settlement)
         elif isinstance(message, Suspend | Resume):
             self._suspend(instance, head, message, settlement)
+        elif isinstance(message, ChildBack) and message.life == head.life:
+            child = Child(message.instance, message.execution, message.action)
+            instance.children.add(child)
+            settlement.put(child_suffix(child), child)
         settlement.answer(message.reply, ACCEPTED)
 
     def _purge(self, instance: Instance, message: Purge, settlement: Settlement) -> None:
