@@ -10,7 +10,7 @@ import pytest
 
 from durio.entities import CONTROL_LANE
 from durio.orchestration import App, OrchestrationContext, TaskFailedError
-from durio.orchestration.messages import Resume, Rewind, Suspend
+from durio.orchestration.messages import Purge, Resume, Rewind, Suspend
 from tests.orchestration.helpers import Stepper
 
 app = App()
@@ -35,6 +35,11 @@ def work(name: str) -> str:
 @app.orchestration
 async def leaf(ctx: OrchestrationContext, name: str) -> str:
     return await ctx.call_activity(work, name)
+
+
+@app.orchestration
+async def once(ctx: OrchestrationContext) -> str:
+    return await ctx.call_sub_orchestrator(leaf, "a", "leaf")
 
 
 @app.orchestration
@@ -204,3 +209,39 @@ def test_a_child_of_a_parent_that_has_ended_may_be_rewound() -> None:
     stepper.raise_event("child", "go")
     stepper.settle()
     assert (stepper.status("x"), stepper.status("child")) == ("Terminated", "Completed")
+
+
+@pytest.mark.parametrize("evict", [False, True])
+def test_a_failure_that_a_rewind_takes_back_is_not_heard_behind_it(evict: bool) -> None:
+    """G27: somebody has rewound the child, and it fails again just before its parent's rewind reaches it."""
+    stepper = Stepper(app, evict=evict)
+    broken.add("a")
+    stepper.start("once", "x")
+    stepper.settle()
+    stepper.submit("leaf", Rewind, CONTROL_LANE)
+    stepper.hold_jobs = True
+    stepper.settle()
+    stepper.run_jobs()  # it is going to fail again
+    stepper.submit("x", Rewind, CONTROL_LANE)
+    stepper.kernel.run_turn("leaf")
+    broken.clear()
+    stepper.hold_jobs = False
+    stepper.settle()
+    stepper.pass_s(100)
+    assert (stepper.status("x"), stepper.status("leaf")) == ("Completed", "Completed")
+
+
+@pytest.mark.parametrize("evict", [False, True])
+def test_the_result_of_a_child_that_is_gone_is_taken(evict: bool) -> None:
+    """G3, G27: somebody has rewound the child, it has completed and was forgotten: it is not done once more."""
+    stepper = Stepper(app, evict=evict)
+    broken.add("a")
+    stepper.start("once", "x")
+    stepper.settle()
+    broken.clear()
+    rewind(stepper, "leaf")
+    stepper.submit("leaf", Purge, CONTROL_LANE)
+    stepper.settle()
+    assert stepper.status("leaf") == ""
+    rewind(stepper, "x")
+    assert (stepper.output("x"), runs, stepper.status("leaf")) == ("A", ["a", "a"], "")

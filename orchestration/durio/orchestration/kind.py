@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from durio.entities import (
     HEAD_LANE,
     Answer,
+    Answered,
     Directory,
     Mail,
     Mailbox,
@@ -32,10 +33,12 @@ from durio.orchestration.index import facts_of, reindex
 from durio.orchestration.instance import Decoders, Instance, load, read_history
 from durio.orchestration.limits import REPLAY_SLICE_MS, SLOW_STEP_MS, STEP_BYTES_MAX
 from durio.orchestration.messages import (
+    ActivityDone,
     Cancel,
     ChildDone,
     ContinueAsNew,
     RaiseEvent,
+    Rewind,
     StartDue,
     Terminate,
     TimerDue,
@@ -342,9 +345,11 @@ def _control_first(actor: Instance, mailbox: Mailbox) -> bool:
     if actor.alive and not theirs:
         return True
     # Its life has not begun here: an unread start that came before it may begin it. What a rewind gave back to a life
-    # that has failed at once is kept for the next one.
+    # that has failed at once is kept for the next one, and that looks at all results which are there.
     if mail is None or entity_keys.mail_lane(mail[0]) == HEAD_LANE:
         return mail is None
+    if isinstance(message, Rewind) and isinstance(mail[1], ChildDone | Answered | ActivityDone):
+        return False
     return entity_keys.mail_arrival(control[0]) < entity_keys.mail_arrival(mail[0])
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from durio.orchestration.history import Ended
+from durio.orchestration.history import ActivityCompleted, ChildCompleted, Ended
 from durio.orchestration.instance import Decoders, Instance, rows_of_history
 from durio.orchestration.late import late_of
-from durio.orchestration.messages import ActivityDone
+from durio.orchestration.messages import ActivityDone, ChildDone
+from durio.orchestration.records import rewinds_of
 from durio.orchestration.rewind_plan import Cut, PlaceFinder
 
 
@@ -30,5 +31,7 @@ def planned(instance: Instance, decoders: Decoders) -> Generator[None, None, Non
         yield
     for _, message in late_of(instance):
         if isinstance(message, ActivityDone):
-            cut.returned(message.action, message.result)
+            cut.heard(ActivityCompleted(message.action, message.result), rewinds_of(message.execution))
+        elif isinstance(message, ChildDone) and message.failure is None:
+            cut.heard(ChildCompleted(message.action, message.result), rewinds_of(message.execution))
     instance.plan = cut

@@ -159,12 +159,19 @@ class Cut:
         for event in events[cut:]:
             self._behind(event)
 
-    def returned(self, action: int, result: bytes | None) -> None:
-        """An activity had returned before the code failed, and the code did not see it."""
-        found = self.open.get(action)
-        if found is not None and isinstance(found.action, ActivityScheduled) and action not in self._done:
-            self._done.add(action)
-            self.kept.append(ActivityCompleted(action, result))
+    def heard(self, result: ActivityCompleted | ChildCompleted, rewinds: int) -> None:
+        """The code did not see a result that came for an action after so many rewinds: it is neither asked for again,
+        nor rewound."""
+        found = self.open.get(result.id)
+        if found is None or result.id in self._done:
+            return
+        if isinstance(result, ActivityCompleted):
+            fits = isinstance(found.action, ActivityScheduled)  # those of earlier runs are not kept
+        else:
+            fits = isinstance(found.action, ChildStarted) and found.rewinds == rewinds
+        if fits:
+            self._done.add(result.id)
+            self.kept.append(result)
 
     @property
     def waiting(self) -> dict[int, Open]:
@@ -181,7 +188,7 @@ class Cut:
     @property
     def failed_children(self) -> list[ChildStarted]:
         """Sub-orchestrations whose failures ended it."""
-        actions = (found.action for found in self.open.values())
+        actions = (found.action for found in self.waiting.values())
         return [action for action in actions if isinstance(action, ChildStarted) and action.id in self.causes]
 
     @property

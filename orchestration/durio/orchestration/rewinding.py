@@ -242,9 +242,9 @@ def _give_back(instance: Instance, cut: Cut, token: str, settlement: Settlement)
         settlement.send(instance.address, message, HEAD_LANE)
     for suffix, late in late_of(instance):
         settlement.delete(suffix)
-        if isinstance(late, ActivityDone):
+        if isinstance(late, ActivityDone) or (isinstance(late, ChildDone) and late.failure is None):
             continue  # it is among what is kept, or was taken back
-        if isinstance(late, ChildDone) and late.failure is not None and late.action in cut.causes:
+        if isinstance(late, ChildDone) and late.action in cut.causes:
             continue  # it was rewound, and failed again: it is rewound once more now
         settlement.send(instance.address, late, HEAD_LANE)
 
