@@ -159,3 +159,23 @@ def test_an_activity_that_had_failed_unseen_is_run_again(evict: bool) -> None:
     broken.clear()
     rewind(stepper)
     assert stepper.output("x") == ["A", "B"]
+
+
+@pytest.mark.parametrize("evict", [False, True])
+def test_code_that_does_not_fit_holds_what_is_rewound(evict: bool) -> None:
+    """G16, G20, G27: if the hub says so; with code that fits it goes on, and takes what came meanwhile."""
+    stepper = Stepper(version(1), evict=evict, hold_on_nondeterminism=True)
+    broken.add("a")
+    stepper.start("busy", "x")
+    stepper.settle()
+    stepper.pass_s(10)
+    assert stepper.status("x") == "Failed"
+    broken.clear()
+    stepper.reopen(version(2))
+    assert rewind(stepper) == [""]
+    token = stepper.raise_event("x", "go", 7)
+    stepper.settle()
+    assert (stepper.refusal(token), stepper.status("x")) == ("", "Running")
+    stepper.reopen(version(1))
+    stepper.pass_s(100)
+    assert stepper.output("x") == ["A", 7, "B"]

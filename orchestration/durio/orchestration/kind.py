@@ -27,6 +27,7 @@ from durio.entities import (
 from durio.entities import keys as entity_keys
 from durio.orchestration.acceptance import Work, entry_of, is_for, judge, size_of
 from durio.orchestration.decision import Decision
+from durio.orchestration.errors import NonDeterminismError
 from durio.orchestration.execution import Execution
 from durio.orchestration.history import EventRaised, HistoryEvent, Started
 from durio.orchestration.index import facts_of, reindex
@@ -147,6 +148,10 @@ class InstanceKind:
         assert execution is not None, "prepared"
         started = time.perf_counter()
         decision = _run(execution, taken, note)
+        if self._hold and isinstance(execution.recorder.broken, NonDeterminismError):
+            self._hold_on(actor, execution)  # a rewind had cut its last step short: only now that was replayed
+            work.mode = "hold"
+            return None
         if decision.end is not None and decision.end.status == "ContinuedAsNew":
             work.next_execution = self._directory.new_id()
         if decision.end is not None and decision.end.failure is not None:
@@ -212,12 +217,16 @@ class InstanceKind:
             raise
         actor.complete = True
         if self._hold and execution.end is not None:
-            logger.error("%s is held: %s", actor.address, execution.recorder.broken)
-            execution.drop()
-            actor.stuck = True
+            self._hold_on(actor, execution)
             return
         execution.status_set = execution.waits_anew = False
         actor.execution = execution
+
+    def _hold_on(self, actor: Instance, execution: Execution) -> None:
+        """Wait for code that does what the history says (G20)."""
+        logger.error("%s is held: %s", actor.address, execution.recorder.broken)
+        execution.drop()
+        actor.execution, actor.stuck = None, True
 
     def _history(self, actor: Instance) -> Iterator[HistoryEvent | None]:
         """The events of the current execution, each with what it refers to in memory; None: give way."""

@@ -6,15 +6,17 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from durio.simulation import Sim, raise_event, resume, rewind, start, suspend
+from durio.entities import keys
+from durio.simulation import Sim, cancel, raise_event, resume, rewind, start, suspend, terminate
 from tests.simulation.guarantees.claims import claim, done, exactly_once, in_real_order, input_of, of_kind, unknown
 from tests.simulation.guarantees.disk import Disk
 from tests.simulation.guarantees.mending import FAILURES_MAX, PARTS, Ledger, Outside, app, do, mended
 from tests.simulation.guarantees.owed import everything_is_done
 
 TROUBLES: Final = st.lists(st.integers(0, FAILURES_MAX), min_size=len(PARTS), max_size=len(PARTS))
-REWINDS_MAX: Final = len(PARTS) * FAILURES_MAX
-"""Each failure may need a rewind of its own."""
+REWINDS_MAX: Final = len(PARTS) * FAILURES_MAX + 4
+"""Each failure may need a rewind of its own, and each end of a sub-orchestration."""
+WHO: Final = st.sampled_from(["m", "m.kid", "m.sleeper"])
 
 
 @claim(
@@ -36,7 +38,7 @@ def test_g27_a_rewound_life_ends_as_if_nothing_had_failed(sim: Sim) -> None:
     _mend(sim)
     status = sim.status("m")
     assert status.runtime_status == "Completed", status.output
-    events = of_kind(sim, "event")[:-1]  # the last one said that it is enough
+    events = [asked for asked in of_kind(sim, "event") if input_of(sim, asked) != "enough"]
     *results, words = status.output
     assert results == ["first", "before kid", 1, "beside", "inside", "early", "slept", 1]
     exactly_once(
@@ -56,6 +58,33 @@ def test_g27_a_rewound_life_ends_as_if_nothing_had_failed(sim: Sim) -> None:
     assert Disk(sim).wrong() == []
 
 
+@claim(
+    start(mended, TROUBLES, instance_id="m", if_running="replace"),
+    raise_event("m", "word", st.integers(0, 1_000)),
+    rewind(WHO),
+    cancel(WHO),
+    terminate(WHO),
+    suspend(WHO),
+    resume(WHO),
+    app=app,
+    world=Outside,
+    activities={do: Outside.do},
+    max_calls=10,
+)
+def test_g27_rewinding_and_ending_leave_nothing_behind(sim: Sim) -> None:
+    """G9, G12, G26, G27: whoever ends, replaces and rewinds what, in the end nobody waits and nothing is locked."""
+    for name, status in sim.instances.items():
+        if status.runtime_status == "Suspended":
+            sim.resume(name)
+    _mend(sim)
+    alive = {name for name, status in sim.instances.items() if not status.is_finished}
+    assert alive == set()
+    assert sim.status("m").runtime_status in (None, "Completed", "Terminated", "Canceled"), sim.status("m").output
+    everything_is_done(sim)
+    assert Disk(sim).rows(keys.LOCK) == []
+    assert Disk(sim).wrong() == []
+
+
 def _mend(sim: Sim) -> None:
     """Rewind until it fails no more, and let it come to its end."""
     if sim.status("m").runtime_status == "Suspended":
@@ -64,8 +93,8 @@ def _mend(sim: Sim) -> None:
         sim.run()
         if sim.status("m").runtime_status == "Failed":
             sim.rewind("m")
-    sim.run()
-    sim.raise_event("m", "word", "enough")
+        elif sim.status("m").runtime_status == "Running":
+            sim.raise_event("m", "word", "enough")
     sim.run()
 
 
