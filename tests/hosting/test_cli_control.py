@@ -104,3 +104,21 @@ def test_purge_asks_at_a_terminal(answer: str, left: int, cli: Cli, monkeypatch:
         assert asked.code == (Exit.OK if left == 0 else Exit.NO)
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         assert len(cli.ok("list", "--json").lines) == left
+
+
+def test_purge_goes_on_behind_an_id_that_it_cannot_purge(any_cli: Cli) -> None:
+    """One that has not ended is named, and the others go (G18)."""
+    cli = any_cli
+    for instance_id in ("a", "b"):
+        cli.ok("start", "echo", "--id", instance_id, "--wait")
+    cli.ok("start", "waits", "--id", "w")
+    partly = cli("purge", "a", "w", "b")
+    assert (partly.code, partly.out, "has not ended (Running)" in partly.err) == (Exit.NO, "2 purged\n", True)
+
+
+def test_what_has_completed_is_not_rewound(any_cli: Cli) -> None:
+    """It is said what could be done instead (G27)."""
+    any_cli.ok("start", "echo", "--id", "e", "--wait")
+    for command in (("rewind", "e"), ("rewind", "e", "--dry-run")):
+        refused = any_cli(*command)
+        assert (refused.code, "only what has failed is rewound; see durio restart" in refused.err) == (Exit.NO, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import durio.entities
@@ -12,6 +14,7 @@ from durio.hosting.cli_errors import OWNER_MISSING, CliError, Exit, UsageError, 
 from durio.orchestration import InstanceNotFound, NoOwner, OwnerSilent
 from durio.storage import FormatMismatch, HubDamaged, HubInUse, NotAHub, StorageError
 from tests.docs.pages import PROJECT, rows_of
+from tests.hosting.cli_helpers import Cli, Owner
 
 LAYERS = (durio.storage, durio.entities, durio.orchestration)
 PUBLIC: dict[str, type[Exception]] = {
@@ -70,3 +73,41 @@ def test_the_page_has_the_exit_codes() -> None:
     """docs/cli.md has a row for each."""
     shown = [row[0] for row in rows_of(PROJECT / "docs" / "cli.md") if row[0].isdecimal()]
     assert shown == [str(code.value) for code in Exit]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--json", "list"), "--json: options stand behind the command, as durio list --json. See --help."),
+        (("status", "a", "b", "c"), "b c: that is one word too many, or several; a value with spaces stands in quotes"),
+        (
+            ("start", "echo", "--event", "go=yes"),
+            """no JSON; text is written with quotes inside quotes: --event go='"yes"'""",
+        ),
+        (("start", "echo", "--tag", "a=1", "--tag", "a=2"), "--tag a=2: a was given before, as 1"),
+        (("run", "--keep", "Failed"), "--keep Failed: write --keep STATUS=DURATION"),
+        (("run", "--keep", "Failed=1d", "--keep", "failed=2d"), "--keep failed=2d: it was said before"),
+        (("dead-letters", "--after", "x"), "--after x is no id of a dead letter"),
+        (("dead-letters", "--limit", "-1"), "--limit -1 is below 0"),
+    ],
+)
+def test_wrong_usage_says_how_it_is_written(arguments: tuple[str, ...], told: str, cli: Cli) -> None:
+    """Exit code 2, one line, and nothing was done."""
+    with Owner(cli.hub):
+        refused = cli.plainly(*arguments) if arguments[0].startswith("-") else cli(*arguments)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (Exit.USAGE, "", 1)
+        assert told in refused.err
+        assert cli.ok("list").out == "no instances\n"
+
+
+def test_an_error_of_the_system_is_said_in_words(cli: Cli) -> None:
+    """What is wrong, and with which file: no number of the system, and no name of a function."""
+    with Owner(cli.hub):
+        Path("there").mkdir()
+        Path("there", "letter").touch()
+        refused = cli("backup", "there")
+        assert refused.err.startswith("durio: a copy of a hub overwrites nothing: give a new or empty folder: '/")
+        assert "durio dead-letters shows" in cli("dead-letters", "drop", "1.1").err
+        for command in (("backup", "copy"), ("upgrade",)):
+            missing = cli(*command, hub=Path("none"))
+            assert (missing.code, missing.err) == (Exit.HUB, "durio: there is no hub at 'none'; durio run makes one\n")

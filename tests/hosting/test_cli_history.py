@@ -45,3 +45,11 @@ def test_a_timeline_shows_failures_and_hides_values(cli: Cli) -> None:
     assert "ValueError: pump is broken" in failed
     assert told["runtimeStatus"] == "Failed"
     assert told["history"][2]["failure"]["message"] == "pump is broken"
+
+
+def test_the_names_within_a_failure(cli: Cli) -> None:
+    """They are written as all others are."""
+    with Owner(cli.hub):
+        cli("start", "fails", "--id", "f", "--input", '"it"', "--wait")
+        *_, last = cli.ok("history", "f", "--json").json["history"]
+    assert (last["failure"]["nonRetriable"], "non_retriable" in str(last)) == (False, False)

@@ -199,6 +199,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "cli_program",
         "cli_session",
         "cli_output",
+        "cli_table",
         "cli_instances",
         "cli_list",
         "cli_control",

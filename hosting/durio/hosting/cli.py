@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import trio
-from cyclopts import App, CycloptsError, Group, UnknownOptionError
+from cyclopts import App, CycloptsError, Group, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
 
 from durio.hosting import (
     cli_care,
@@ -116,8 +116,7 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return int(done) if isinstance(done, int) else Exit.OK
     except CycloptsError as error:
-        dash = " An id that begins with a dash comes behind --." if isinstance(error, UnknownOptionError) else ""
-        return _refused(UsageError(f"{error} See --help.{dash}"))
+        return _refused(UsageError(misread(error, arguments)))
     except BaseException as error:
         found = single_error(error)
         if isinstance(found, BrokenPipeError):
@@ -127,6 +126,17 @@ def _run(arguments: list[str]) -> int:
             traceback.print_exception(error)
             return Exit.NO if code is None else code
         return _refused(found, code)
+
+
+def misread(error: CycloptsError, arguments: Sequence[str]) -> str:
+    """What is wrong with a command line, and how to write it."""
+    if isinstance(error, UnusedCliTokensError):
+        left = " ".join(map(str, error.unused_tokens or ()))
+        return f"{left}: that is one word too many, or several; a value with spaces stands in quotes. See --help."
+    if isinstance(error, UnknownCommandError) and arguments and arguments[0].startswith("-"):
+        return f"{arguments[0]}: options stand behind the command, as durio list --json. See --help."
+    dash = " An id that begins with a dash comes behind --." if isinstance(error, UnknownOptionError) else ""
+    return f"{error} See --help.{dash}"
 
 
 def _refused(error: BaseException, code: Exit = Exit.USAGE) -> Exit:

@@ -11,7 +11,7 @@ from durio.entities import Vault, View
 from durio.hosting.cli_errors import Exit
 from durio.hosting.cli_output import Out, clean, status_text, table
 from durio.hosting.cli_program import load_app
-from durio.hosting.cli_session import existing, writing
+from durio.hosting.cli_session import existing, present, writing
 from durio.hosting.cli_settings import Common, settings_of
 from durio.orchestration import ReplayResult
 from durio.orchestration import backup as backup_hub
@@ -25,7 +25,7 @@ from durio.storage import HubReader
 def backup(to: Annotated[str, Parameter(help="A new folder.")], /, *, common: Common = Common()) -> None:
     """Copy the hub, while it works or closed, to a new folder that is a hub, and check the copy."""
     out = Out(common)
-    hub = settings_of(common).require_hub()
+    hub = existing(settings_of(common).require_hub())
     with out.working(f"copying {hub}") as tell:
         report = backup_hub(hub, to, progress=tell)
     if out.json:
@@ -41,7 +41,7 @@ def upgrade(
 ) -> None:
     """Bring a hub of an older disk format up to date, after a copy was made of it."""
     out = Out(common)
-    hub = settings_of(common).require_hub()
+    hub = present(settings_of(common).require_hub())
     with writing(hub), out.working(f"upgrading {hub}") as tell:
         copy = upgrade_hub(hub, backup=backup, progress=tell)
     if out.json:

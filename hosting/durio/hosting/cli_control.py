@@ -17,6 +17,7 @@ from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
 from durio.hosting.cli_signals import typed
 from durio.hosting.cli_values import json_value
+from durio.orchestration import InstanceNotFinished
 from durio.orchestration.queries import InstanceFilter
 
 COUNTED_AT_ONCE: Final = 1000
@@ -145,7 +146,11 @@ async def _purge_ids(common: Common, out: Out, instance_ids: tuple[str, ...]) ->
     deleted = 0
     async with changing(common) as client:
         for instance_id in instance_ids:
-            gone = (await client.purge_instance_history(instance_id)).instances_deleted
+            try:
+                gone = (await client.purge_instance_history(instance_id)).instances_deleted
+            except InstanceNotFinished as refused:
+                out.note(str(refused))
+                continue
             if not gone:
                 out.note(f"there is no instance with ID '{instance_id}'")
             deleted += gone

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from durio.hosting.cli_errors import CliError, UsageError
 from durio.hosting.cli_instances import Input
-from durio.hosting.cli_output import Out, age, local, plain, status_text, table, value_text
+from durio.hosting.cli_output import PLAIN_WIDTH, Out, age, local, plain, status_text, table, value_text
 from durio.hosting.cli_session import changing, owner_of, reading
 from durio.hosting.cli_settings import Common, settings_of
+from durio.hosting.cli_table import Listing
 from durio.hosting.cli_values import entity_id, json_value, moment
-from durio.orchestration import EntityLock
+from durio.orchestration import EntityLock, EntityMetadata
 
 Entity = Annotated[str, Parameter(help="The entity, as Counter@clicks.")]
 Operation = Annotated[str, Parameter(help="Name of the operation.")]
@@ -42,7 +44,9 @@ async def entities(
         raise UsageError(
             f"--limit {limit} is below 0" if limit < 0 else "--prefix is of the keys of a name: say the name"
         )
-    rows = table("entity", "last operation", *(("state",) if state else ()), wide=("state",))
+    columns = ("entity", "last operation", *(("state",) if state else ()))
+    folds = state and out.console.width < PLAIN_WIDTH  # long states at a terminal: nothing is shown before the end
+    rows, folded = Listing(out, *columns), table(*columns, wide=("state",))
     shown, token, more = 0, None, False
     async with reading(common) as client:
         while True:
@@ -50,27 +54,32 @@ async def entities(
             page = await client.list_entities(
                 which, prefix, fetch_state=state or out.json, page_size=size, continuation_token=token
             )
-            for one in page.entities:
-                shown += 1
-                if out.json:
-                    out.line(
-                        {
-                            "entityId": str(one.entity_id),
-                            "lastOperationTime": one.last_operation_time,
-                            "state": one.state,
-                        }
-                    )
-                else:
-                    cells = (value_text(one.state, STATE_CHARS_MAX),) if state else ()
-                    rows.add_row(str(one.entity_id), local(one.last_operation_time), *cells)
+            shown += len(page.entities)
+            if out.json:
+                for one in page.entities:
+                    out.line(_json(one))
+            elif folds:
+                for one in page.entities:
+                    folded.add_row(*_cells(one, state))
+            else:
+                rows.write(_cells(one, state) for one in page.entities)
             token = page.continuation_token
             more = token is not None and shown == limit
             if token is None or more:
                 break
-    if not out.json:
-        out.show(rows if shown else "no entities")
+    if not out.json and (folds or not shown):
+        out.show(folded if shown else "no entities")
     if more:
         out.note(f"the first {limit:,}; there are more: --limit 0 shows all")
+
+
+def _json(one: EntityMetadata) -> dict[str, Any]:
+    return {"entityId": str(one.entity_id), "lastOperationTime": one.last_operation_time, "state": one.state}
+
+
+def _cells(one: EntityMetadata, state: bool) -> tuple[str | Text, ...]:
+    shown = (value_text(one.state, STATE_CHARS_MAX),) if state else ()
+    return (str(one.entity_id), local(one.last_operation_time), *shown)
 
 
 async def _one(out: Out, common: Common, text: str) -> None:
@@ -105,7 +114,10 @@ async def signal(
     if out.json:
         out.document({"entityId": str(wanted), "done": True})
     else:
-        out.note(f"{wanted} signaled" + ("; no process owns the hub now" if alone else ""))
+        out.note(
+            f"{wanted} signaled"
+            + ("; it waits for the next owner of the hub" if alone and settings.app is None else "")
+        )
 
 
 async def call(entity: Entity, operation: Operation, /, *, input: Input = None, common: Common = Common()) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from durio.entities import DurioError
+from durio.entities import DeadLetterNotFound, DurioError
 from durio.orchestration import NoOwner, OwnerSilent
 from durio.storage import (
     CorruptRecord,
@@ -68,6 +68,10 @@ def told(error: BaseException) -> str:
             f"the hub {error.path!r} is damaged ({error.finding}; {error.others} more findings): nothing was changed; "
             "check the disk and restore a backup; durio doctor names everything"
         )
+    if isinstance(error, DeadLetterNotFound):
+        return f"there is no dead letter {error.letter_id!r}; durio dead-letters shows those there are"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename!r}"
     if isinstance(error, NoOwner | OwnerSilent):
         return str(error).partition(": ask again")[0]
     return str(error) or type(error).__name__

@@ -27,6 +27,7 @@ ENDINGS: Final = (
     ("LockRefused", "bold red"),
     ("TimerFired", "green"),
 )
+FAILURES: Final = ("failure", "refused", "inner")
 SHOWN: Final = ("name", "entity", "operation", "target", "entities")
 CLOCK_WIDTH_MIN: Final = 100
 """On a narrower terminal offsets have to do."""
@@ -70,7 +71,7 @@ def told(rows: Iterable[dict[str, Any]], output: bool) -> Iterator[dict[str, Any
     for row in rows:
         at: datetime = row["timestamp"]
         first = first or at
-        event = {_camel(name): value for name, value in row.items() if output or name != "input"}
+        event = {_camel(name): _failure(name, value) for name, value in row.items() if output or name != "input"}
         event["offsetSeconds"] = round((at - first).total_seconds(), 6)
         kind, action = row["event_type"], row.get("id")
         if kind in BEGINNINGS and action is not None:
@@ -122,6 +123,13 @@ def _detail(event: dict[str, Any], output: bool) -> str | Text:
         shown = [name for name in ("input", "result", "output") if event.get(name) is not None]
         parts += [f"{name} {value_text(event[name], DETAIL_CHARS_MAX)}" for name in shown]
     return ", ".join(parts)
+
+
+def _failure(name: str, value: Any) -> Any:
+    """The names within failures, too."""
+    if name not in FAILURES or not isinstance(value, dict):
+        return value
+    return {_camel(key): _failure(key, part) for key, part in value.items()}
 
 
 def _camel(name: str) -> str:

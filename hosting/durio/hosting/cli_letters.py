@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from durio.hosting.cli_errors import UsageError
 from durio.hosting.cli_output import Out, clean, local, table, value_text
 from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
+from durio.orchestration import Client, DeadLetter
 
 LetterId = Annotated[str, Parameter(help="Id of the dead letter.")]
-INPUT_CHARS_MAX = 80
+INPUT_CHARS_MAX: Final = 80
+PAGE: Final = 500
 
 
 async def list_letters(
     *,
     after: Annotated[str | None, Parameter(help="Those behind this id.")] = None,
-    limit: Annotated[int, Parameter(help="Show at most so many.")] = 1000,
+    limit: Annotated[int, Parameter(help="Show at most so many; 0: all.")] = 1000,
     common: Common = Common(),
 ) -> None:
     """List the messages that were parked, the oldest first."""
     out = Out(common)
+    if limit < 0:
+        raise UsageError(f"--limit {limit} is below 0")
     async with reading(common) as client:
-        found = await client.list_dead_letters(after=after, limit=limit)
+        found = await _found(client, after, limit + 1 if limit else 0)
+    if limit and len(found) > limit:
+        found = found[:limit]
+        out.note(f"the first {limit:,}; there are more: --limit 0 shows all")
     if out.json:
         out.document(
             [
@@ -46,6 +54,20 @@ async def list_letters(
         what, why = clean(letter.what), clean(letter.why)
         rows.add_row(letter.id, letter.address, what, given, local(letter.parked_at), why)
     out.show(rows if found else "no dead letters")
+
+
+async def _found(client: Client, after: str | None, limit: int) -> list[DeadLetter]:
+    found: list[DeadLetter] = []
+    while True:
+        size = min(PAGE, limit - len(found)) if limit else PAGE
+        try:
+            page = await client.list_dead_letters(after=after, limit=size)
+        except ValueError as error:
+            raise UsageError(f"--after {after} is no id of a dead letter") from error
+        found += page
+        if len(page) < size or len(found) == limit:
+            return found
+        after = page[-1].id
 
 
 async def retry(letter_id: LetterId, /, *, common: Common = Common()) -> None:

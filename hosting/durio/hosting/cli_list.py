@@ -8,12 +8,14 @@ from typing import Annotated, Final
 
 import attrs
 from cyclopts import Group, Parameter
+from rich.text import Text
 
 from durio.hosting.cli_errors import UsageError
 from durio.hosting.cli_instances import status_json
-from durio.hosting.cli_output import Out, ago, clean, short, status_text, table
+from durio.hosting.cli_output import Out, ago, clean, short, status_text
 from durio.hosting.cli_session import reading
 from durio.hosting.cli_settings import Common
+from durio.hosting.cli_table import Listing
 from durio.hosting.cli_values import moment, pairs
 from durio.orchestration import DurableOrchestrationStatus, OrchestrationRuntimeStatus
 from durio.orchestration.queries import InstanceFilter
@@ -87,31 +89,35 @@ async def list_(
     if limit < 0:
         raise UsageError(f"--limit {limit} is below 0")
     wanted, now, shown, more = which.filter(), datetime.now(UTC), 0, False
-    rows = table("instance", "orchestration", "status", "created", "updated")
+    rows = Listing(out, "instance", "orchestration", "status", "created", "updated")
     async with reading(common) as client:
         token: str | None = None
         while True:
             size = min(PAGE, limit - shown) if limit else PAGE
             page = await client.get_status_page(size, token, show_input=out.json, **wanted)
-            for found in page.statuses:
-                if out.json:
+            if out.json:
+                for found in page.statuses:
                     out.line(status_json(found))
-                else:
-                    rows.add_row(
-                        found.instance_id,
-                        _versioned(found),
-                        status_text(found.runtime_status),
-                        short(found.created_time, now),
-                        ago(found.last_updated_time, now),
-                    )
+            else:
+                rows.write(_cells(found, now) for found in page.statuses)
             shown, token = shown + len(page.statuses), page.continuation_token
             more = token is not None and shown == limit
             if token is None or more:
                 break
-    if not out.json:
-        out.show(rows if shown else "no instances")
+    if not out.json and rows.empty:
+        out.show("no instances")
     if more:
         out.note(f"the first {limit:,}; there are more: --limit 0 shows all")
+
+
+def _cells(found: DurableOrchestrationStatus, now: datetime) -> tuple[str | Text, ...]:
+    return (
+        found.instance_id,
+        _versioned(found),
+        status_text(found.runtime_status),
+        short(found.created_time, now),
+        ago(found.last_updated_time, now),
+    )
 
 
 def _versioned(status: DurableOrchestrationStatus) -> str:

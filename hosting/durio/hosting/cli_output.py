@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -140,13 +140,20 @@ def fit(found: Table, width: int) -> None:
     for column in found.columns:
         cells = (cell.plain if isinstance(cell, Text) else str(cell) for cell in (column.header, *column.cells))
         widths[str(column.header)] = max(map(cell_len, cells))
-    names = [name for name in widths if name in NAMES]
-    excess = sum(widths.values()) + GAP * (len(widths) - 1) - width
-    while excess > 0 and names and max(widths[name] for name in names) > NAME_CHARS_MIN:
-        widths[max(names, key=widths.__getitem__)] -= 1
-        excess -= 1
+    widths = narrowed(widths, width)
     for column in found.columns:
         column.width = widths[str(column.header)]
+
+
+def narrowed(widths: Mapping[str, int], width: int) -> dict[str, int]:
+    """Widths of columns by their names, so that all of them fit, if names are cut that far."""
+    found = dict(widths)
+    names = [name for name in found if name in NAMES]
+    excess = sum(found.values()) + GAP * (len(found) - 1) - width
+    while excess > 0 and names and max(found[name] for name in names) > NAME_CHARS_MIN:
+        found[max(names, key=found.__getitem__)] -= 1
+        excess -= 1
+    return found
 
 
 def facts(rows: Iterable[tuple[str, RenderableType | None]]) -> Table:
@@ -181,6 +188,8 @@ def written(value: object, indent: int | None = None) -> str:
 
 def clean(text: str) -> str:
     """Text without what could steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 

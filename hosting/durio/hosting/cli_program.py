@@ -1,17 +1,26 @@
-"""The user's program: imported by name, and what is said when it cannot be."""
+"""The user's program: imported by name, and what is said when it cannot be; its logs."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import sysconfig
 import traceback
 from types import ModuleType
+from typing import Final
 
 from durio.hosting.cli_errors import UsageError
 from durio.hosting.cli_settings import Settings
 from durio.orchestration import App
+
+LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def start_logging(level: str) -> None:
+    """Logs of durio and of the app go to standard error."""
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT)
 
 
 def load_app(settings: Settings) -> App:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from durio.hosting.cli_errors import CliError
 from durio.hosting.cli_instances import InstanceId
 from durio.hosting.cli_output import Out, clean
 from durio.hosting.cli_session import changing, reading
 from durio.hosting.cli_settings import Common
-from durio.orchestration import RewindPlan
+from durio.orchestration import InstanceFinished, RewindPlan
 
 
 async def rewind(
@@ -29,7 +30,10 @@ async def rewind(
     """
     out = Out(common)
     async with reading(common) if dry_run else changing(common) as client:
-        plan = await client.rewind(instance_id, reason, dry_run=dry_run)
+        try:
+            plan = await client.rewind(instance_id, reason, dry_run=dry_run)
+        except InstanceFinished as error:
+            raise CliError(f"{error}: only what has failed is rewound; see durio restart") from error
     if out.json:
         out.document({"instanceId": instance_id, "dryRun": dry_run, **_json(plan)})
         return

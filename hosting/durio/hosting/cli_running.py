@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ from cyclopts import Parameter
 from durio.hosting.access import reached_by_others
 from durio.hosting.cli_errors import CliError, UsageError, single_error
 from durio.hosting.cli_output import Out
-from durio.hosting.cli_program import load_app
+from durio.hosting.cli_program import load_app, start_logging
 from durio.hosting.cli_session import writing
 from durio.hosting.cli_settings import Common, settings_of
 from durio.hosting.cli_values import duration_s, pairs
@@ -32,7 +31,6 @@ from durio.orchestration.index import ENDED
 
 PORT_MAX: Final = 65535
 NO_PORT: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
-LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 Program = Annotated[str | None, Parameter(metavar="MODULE:APP", help="The program; as --app.")]
@@ -163,10 +161,12 @@ def _check_private(host: str, base_url: str, trust_forwarded: bool) -> None:
 def retention_of(texts: Iterable[str]) -> Retention | None:
     """What `--keep` says. Raises `UsageError`."""
     ages: dict[str, timedelta] = {}
-    for status, age in pairs(texts, "--keep"):
+    for status, age in pairs(texts, "--keep", "STATUS=DURATION"):
         name = {ended.casefold(): ended.lower() for ended in ENDED}.get(status.casefold())
         if name is None:
             raise UsageError(f"--keep {status}={age}: an instance ends as one of {', '.join(ENDED)}")
+        if name in ages:
+            raise UsageError(f"--keep {status}={age}: it was said before how long {name} instances are kept")
         ages[name] = timedelta(seconds=duration_s(age, "--keep"))
     return (
         Retention(
@@ -183,8 +183,3 @@ def retention_of(texts: Iterable[str]) -> Retention | None:
 async def _leave_at(signals: object, scope: trio.CancelScope) -> None:
     async for _ in signals:  # type: ignore[attr-defined]  # trio has no public name for it
         scope.cancel()
-
-
-def start_logging(level: str) -> None:
-    """Logs of durio and of the app go to standard error."""
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT)

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final
 
 from durio.hosting.cli_errors import CliError, Exit, single_error
-from durio.hosting.cli_program import load_app
+from durio.hosting.cli_program import load_app, start_logging
 from durio.hosting.cli_settings import Common, settings_of
 from durio.orchestration import App, Client, connect, open_hub
 from durio.orchestration.looking import look_at
@@ -51,9 +51,13 @@ def writing(hub: str) -> Iterator[None]:
 
 def existing(hub: str) -> str:
     """The path of a hub, if one is there. Raises `CliError`."""
-    folder = HubFolder.at(hub)
-    folder.check()
-    if not folder.exists:
+    HubFolder.at(hub).check()
+    return present(hub)
+
+
+def present(hub: str) -> str:
+    """The same for a hub of any format."""
+    if not HubFolder.at(hub).exists:
         raise CliError(f"there is no hub at {hub!r}; durio run makes one", Exit.HUB)
     return hub
 
@@ -77,6 +81,7 @@ async def changing(common: Common, *, make: bool = False) -> AsyncIterator[Clien
                     Exit.NO_OWNER,
                 )
             stack.enter_context(writing(hub))
+            start_logging("warning")  # the program runs meanwhile
             with suppress(HubInUse):  # somebody was faster, and is asked
                 await stack.enter_async_context(open_hub(hub, load_app(settings)))
         yield await stack.enter_async_context(connect(hub))

@@ -20,7 +20,7 @@ DURATION_S_MAX: Final = 100 * 366 * 86400.0
 """Longest duration that is read: more is a mistake."""
 
 
-def json_value(text: str, option: str = "--input") -> Any:
+def json_value(text: str, option: str = "--input", before: str = " ") -> Any:
     """A JSON value: written out, `@FILE`, or `-` for standard input. Raises `UsageError`."""
     if text == "-":
         source, text = "standard input", typed(sys.stdin.read)
@@ -38,17 +38,17 @@ def json_value(text: str, option: str = "--input") -> Any:
     except (ValueError, RecursionError) as error:
         if source:
             raise UsageError(f"{option}: what is in {source} is no JSON: {error}") from error
-        raise UsageError(_hint(text, option)) from error
+        raise UsageError(_hint(text, option + before)) from error
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _hint(text: str, option: str) -> str:
+def _hint(text: str, before: str) -> str:
     """How to write what was probably meant."""
     quoted = json.dumps(text, ensure_ascii=False).replace("'", "'\\''")
-    return f"{option} {text} is no JSON; text is written with quotes inside quotes: {option} '{quoted}'"
+    return f"{before}{text} is no JSON; text is written with quotes inside quotes: {before}'{quoted}'"
 
 
 def duration_s(text: str, option: str = "--timeout") -> float:
@@ -83,13 +83,15 @@ def moment(text: str, option: str, now: datetime, *, ahead: bool = False) -> dat
         ) from error
 
 
-def pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
-    """`NAME=VALUE` options, in order. Raises `UsageError`."""
+def pairs(texts: Iterable[str], option: str, shape: str = "NAME=VALUE") -> list[tuple[str, str]]:
+    """`NAME=VALUE` options, in order, each name once. Raises `UsageError`."""
     found: list[tuple[str, str]] = []
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"{option} {text}: write {option} NAME=VALUE")
+            raise UsageError(f"{option} {text}: write {option} {shape}")
+        if name in dict(found):
+            raise UsageError(f"{option} {text}: {name} was given before, as {dict(found)[name]}")
         found.append((name, value))
     return found
 
@@ -99,7 +101,7 @@ def events(texts: Iterable[str]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for text in texts:
         name, equals, value = text.partition("=")
-        found.append((name, json_value(value, f"--event {name}=") if equals else None))
+        found.append((name, json_value(value, f"--event {name}", "=") if equals else None))
     return found
 
 
