@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from durio.entities import CONTROL_LANE, EntityId
-from durio.orchestration import App, LockCycle, OrchestrationContext, RetryOptions
+from durio.orchestration import App, LockCycle, OrchestrationContext, RetryOptions, TaskFailedError
 from durio.orchestration.messages import Rewind
 from tests.orchestration.helpers import Stepper
 
@@ -237,3 +237,39 @@ def test_a_critical_section_that_an_error_came_out_of(name: str, result: Any, ev
     assert stepper.output("x") == result
     stepper.reopen()
     assert stepper.status("x") == "Completed"
+
+
+@pytest.mark.parametrize("evict", [False, True])
+@pytest.mark.parametrize("name", ["in_section", "in_except"])
+def test_a_request_to_end_is_not_taken_back(name: str, evict: bool) -> None:
+    """G12, G26, G27: it is no failure: only the cleanup failed, is done again, and the life ends as Canceled."""
+    app = version(1)
+
+    @app.orchestration
+    async def in_section(ctx: OrchestrationContext) -> None:
+        try:
+            async with await ctx.lock_entities([PURSE]):
+                await ctx.wait_for_external_event("never")
+        finally:
+            await ctx.call_activity("work", "clean")
+
+    @app.orchestration
+    async def in_except(ctx: OrchestrationContext) -> None:
+        try:
+            await ctx.call_activity("work", "a")
+        except TaskFailedError:
+            try:
+                await ctx.wait_for_external_event("never")
+            finally:
+                await ctx.call_activity("work", "clean")
+
+    broken.update(("a", "clean"))
+    stepper = Stepper(app, evict=evict)
+    stepper.start(name, "x")
+    stepper.settle()
+    stepper.cancel("x")
+    stepper.settle()
+    assert stepper.status("x") == "Failed"
+    broken.clear()
+    rewind(stepper)
+    assert stepper.status("x") == "Canceled"

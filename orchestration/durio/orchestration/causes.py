@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from durio.entities import Failure
-from durio.orchestration.errors import TaskFailedError
+from durio.orchestration.errors import Cancelled, TaskFailedError
 
 
 class Causes:
@@ -24,9 +24,12 @@ class Causes:
             known.update(self._known.get(id(other), (other, set()))[1])
 
     def of(self, error: BaseException) -> tuple[int, ...]:
-        """The actions whose failures an error carries: its own, and those of what it was raised from, or while."""
+        """The actions whose failures an error carries: its own, and those of what it was raised from, or while.
+
+        What lies behind a request to end did not end the execution: the request did, and it stays accepted (G26).
+        """
         found: set[int] = set()
-        for one in _chain(error, lambda link: (link.__cause__ or _shown_context(link),)):
+        for one in _chain(error, _ended_by):
             known = self._known.get(id(one))
             if known is not None and known[0] is one:
                 found |= known[1]
@@ -47,8 +50,10 @@ def forget_frames(error: BaseException) -> None:
         one.__traceback__ = None
 
 
-def _shown_context(error: BaseException) -> BaseException | None:
-    return None if error.__suppress_context__ else error.__context__
+def _ended_by(error: BaseException) -> tuple[BaseException | None, ...]:
+    if isinstance(error, Cancelled):
+        return ()
+    return (error.__cause__ or (None if error.__suppress_context__ else error.__context__),)
 
 
 def _chain(

@@ -53,7 +53,7 @@ class CriticalSection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if isinstance(error, Exception):
             self._recorder.blame(error, (self.action,))  # it began in here, and here it is done again (G27)
         self.release()
 
