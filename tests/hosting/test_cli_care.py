@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import closing
@@ -238,3 +239,16 @@ def test_what_takes_long_says_how_far_it_is(
 def test_how_far_it_is(far: tuple[str, int, int], told: str) -> None:
     """With its unit, and in percent if it is known how much there is."""
     assert how_far(*far) == told
+
+
+@pytest.mark.parametrize("bytes_left", [0, 9000])
+def test_a_reader_is_not_ended_by_a_hub_that_was_cut(bytes_left: int, cli: Cli) -> None:
+    """Exit code 4 and one line, from a command that reads, too: not the end of its process by a signal (G32)."""
+    with Owner(cli.hub):
+        cli.ok("start", "waits", "--id", "w")
+    os.truncate(cli.hub / "0" / "data.mdb", bytes_left)
+    for command in (("list",), ("status", "w"), ("top", "--once"), ("replay",), ("purge", "w")):
+        cut = cli(*command)
+        assert (cut.code, cut.out, cut.err.count("\n")) == (Exit.HUB, "", 1)
+        assert "is damaged" in cut.err
+    assert cli("doctor").code == Exit.NO

@@ -14,6 +14,7 @@ from durio.storage import (
     CorruptRecord,
     FormatMismatch,
     HubDamaged,
+    HubReader,
     LmdbStore,
     NotAHub,
     WriteSet,
@@ -307,3 +308,16 @@ def test_a_check_tells_how_far_it_is(tmp_path: Path) -> None:
     assert report.records == rows + 2
     assert told[-2:] == [(CHECKED, rows, rows + 2), (CHECKED, rows + 2, rows + 2)]
     assert all(0 <= done <= total for _, done, total in told)
+
+
+def test_a_reader_looks_first_while_nobody_owns_the_hub(hub: Path) -> None:
+    """G32: what was scribbled on since it was closed is `HubDamaged` for a reader, too; an owner has looked already."""
+    HubReader.open(hub).close()
+    with LmdbStore.open(hub):
+        HubReader.open(hub).close()
+    size = (hub / "0" / "data.mdb").stat().st_size
+    scribble(hub, 2 * PAGE_BYTES, b"?" * (size - 2 * PAGE_BYTES))
+    before = tree(hub)
+    with pytest.raises(HubDamaged):
+        HubReader.open(hub)
+    assert tree(hub) == before

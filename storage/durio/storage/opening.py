@@ -10,6 +10,7 @@ from durio.storage.errors import FormatMismatch, HubBroken, HubDamaged, NoSpace,
 from durio.storage.folder import HubFolder
 from durio.storage.keys import FORMAT_KEY, META_KEY, u32
 from durio.storage.limits import FORMAT_VERSION
+from durio.storage.lock import OwnerLock
 from durio.storage.meta import Meta, format_of
 from durio.storage.notes import Notes
 from durio.storage.verify import check_data, missing_data
@@ -17,15 +18,29 @@ from durio.storage.verify import check_data, missing_data
 
 def refuse_damaged(folder: HubFolder) -> None:
     """Raise `HubDamaged` before anything of a damaged hub is read. Only what gives cause for doubt is checked."""
+    damage = _damage(folder)
+    if damage is not None:
+        raise damage
+    ClosingMark(folder.closed).remove()
+
+
+def refuse_damaged_to_readers(folder: HubFolder) -> None:
+    """The same for who only reads, and would be ended by it. The owner has looked, if there is one, and writes now."""
+    if OwnerLock.holder(folder.owner_lock) is None:
+        damage = _damage(folder)
+        if damage is not None and OwnerLock.holder(folder.owner_lock) is None:
+            raise damage
+
+
+def _damage(folder: HubFolder) -> HubDamaged | None:
     missing, found = missing_data(folder), DataFile.look(folder.data)
     if missing:
-        raise HubDamaged(folder.path, f"data.mdb: {missing}", 0)
-    mark = ClosingMark(folder.closed)
-    if found is not None and mark.doubt(found):
+        return HubDamaged(folder.path, f"data.mdb: {missing}", 0)
+    if found is not None and ClosingMark(folder.closed).doubt(found):
         report = check_data(folder)
         if not report.ok:
-            raise HubDamaged(folder.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
-    mark.remove()
+            return HubDamaged(folder.path, str(report.findings[0]), len(report.findings) - 1 + report.hidden)
+    return None
 
 
 def notes_in(path: str) -> Notes:

@@ -13,6 +13,7 @@ from durio.storage.errors import HubBroken, NotAHub
 from durio.storage.folder import HubFolder
 from durio.storage.lock import ReaderLock
 from durio.storage.mounts import read_mount_table
+from durio.storage.opening import refuse_damaged_to_readers
 from durio.storage.reading import merge_rows, read_row, read_rows
 from durio.storage.shared import Lease
 
@@ -38,10 +39,12 @@ class HubReader:
         """Read the hub at `path`.
 
         Raises `NotAHub` if none is there, `FormatMismatch`, `NetworkFileSystem`; `HubReadOnly` if it may not be written
-        to and is owned.
+        to and is owned; `HubDamaged` for one that nobody owns, and that was cut or scribbled on since it was closed.
         """
         folder = HubFolder.at(path)
         folder.check(read_mount_table())
+        if folder.exists:
+            refuse_damaged_to_readers(folder)
         if not folder.exists or not os.path.exists(folder.data):
             raise NotAHub(folder.path, "no owner has opened it yet: open it once with open_hub")
         if can_be_locked(folder.partition):
