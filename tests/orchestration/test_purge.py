@@ -11,7 +11,7 @@ from durio.entities import keys as entity_keys
 from durio.entities.limits import TRASH_BATCH_MAX
 from durio.orchestration import App, Client, InstanceNotFinished, OrchestrationContext, open_hub
 from durio.orchestration.query_client import PURGED, PURGES_AT_ONCE
-from durio.storage import LmdbStore, MemoryDisk, MemoryStore
+from durio.storage import LmdbStore, MemoryDisk, MemoryStore, NoSpace, WriteSet
 from tests.entities.helpers import Counter
 
 app = App()
@@ -132,3 +132,35 @@ async def test_a_purge_of_many_tells_how_many_went(autojump_clock: MockClock) ->
         purged = await client.purge_instance_history_by(progress=lambda *far: told.append(far))
     assert purged.instances_deleted == PURGES_AT_ONCE + 5
     assert told == [(PURGED, PURGES_AT_ONCE, 0), (PURGED, PURGES_AT_ONCE + 5, 0)]
+
+
+class Tight(MemoryStore):
+    """A disk with room for small commits only, from some moment on."""
+
+    changes_max = 1_000_000
+
+    def commit(self, writes: WriteSet) -> int:
+        if len(writes.changes) > self.changes_max:
+            raise NoSpace(self.path)
+        return super().commit(writes)
+
+    def has_room(self) -> bool:
+        return self.changes_max == 1_000_000
+
+
+@pytest.mark.parametrize(("changes_max", "enough"), [(40, True), (0, False)])
+async def test_many_are_purged_with_room_for_one(changes_max: int, enough: bool, autojump_clock: MockClock) -> None:
+    """G18, G32: those whose pages do not fit all at once go one by one; with no room at all one error says so."""
+    store = Tight(MemoryDisk())
+    async with open_hub(store, app, env=VirtualEnv()) as client:
+        for number in range(PURGES_AT_ONCE):
+            await finished(client, f"i{number}", 0)
+        store.changes_max = changes_max
+        if enough:
+            assert (await client.purge_instance_history_by()).instances_deleted == PURGES_AT_ONCE
+            assert await client.get_status_all() == []
+        else:
+            with pytest.raises(NoSpace):
+                await client.purge_instance_history_by()
+            assert len(await client.get_status_all()) == PURGES_AT_ONCE
+        store.changes_max = 1_000_000

@@ -19,7 +19,7 @@ from durio.orchestration.messages import Purge
 from durio.orchestration.queries import Finder, InstanceFilter, Page, Statuses, Wanted
 from durio.orchestration.records import Head, Snapshot
 from durio.orchestration.status import DurableOrchestrationStatus, payloads_shown, status_of
-from durio.storage import Progress
+from durio.storage import NoSpace, Progress
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 10_000
@@ -181,8 +181,18 @@ class QueryClient(ControlClient, EntityClient):
     async def _purge_page(self, wanted: Wanted, token: str | None) -> tuple[int, str | None]:
         """Forget the next ones that are wanted, all of them ended; gives how many, and where to go on."""
         page = await self._page(PURGES_AT_ONCE, token, wanted)
-        purges = [partial(self._purged, address, snapshot.head) for address, snapshot in page.found]
-        return sum(await self._link.gather(purges)), page.token
+        purges = [partial(self._purged_with_others, address, snapshot.head) for address, snapshot in page.found]
+        deleted = 0
+        for (address, snapshot), count in zip(page.found, await self._link.gather(purges), strict=True):
+            deleted += await self._purged(address, snapshot.head) if count is None else count
+        return deleted, page.token
+
+    async def _purged_with_others(self, address: str, head: Head) -> int | None:
+        """Forget it in one commit with others. None: on a full disk there is no room for all their pages at once."""
+        try:
+            return await self._purged(address, head)
+        except NoSpace:
+            return None
 
     async def _purged(self, address: str, head: Head) -> int:
         """Forget the end that was found: what was rewound since and has ended again may not be wanted any more."""
