@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from durio.storage import CorruptRecord, HubDamaged, LmdbStore, WriteSet, seal, unseal, verify
+from durio.storage.report import FAR
 from tests.storage.damage import PAGE_BYTES, make_hub
 
 WORKER = Path(__file__).with_name("fuzz_worker.py")
@@ -64,7 +65,10 @@ class Reader:
         assert self.process.stdout is not None
         self.process.stdin.write(f"{path}\n")
         self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
+        line = self.process.stdout.readline()
+        while line.startswith(FAR):
+            line = self.process.stdout.readline()
+        return line.strip()
 
 
 @functools.cache
