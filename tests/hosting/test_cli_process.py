@@ -241,11 +241,13 @@ def test_ctrl_c_ends_at_once_and_cleanly(cli: Cli) -> None:
     assert cli.ok("list", "--json").lines[0]["runtimeStatus"] == "Running"
 
 
-def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
-    """`durio list | head -1` ends quietly."""
+@pytest.mark.parametrize("arguments", [("list", "--json"), ("list",), ("--help",), ("list", "--help")])
+def test_a_closed_pipe_is_no_error(arguments: tuple[str, ...], cli: Cli) -> None:
+    """`durio list | head -1` ends quietly, and so does `durio --help | head`."""
     with Owner(cli.hub):
         cli.ok("start", "waits")
-        command = [*DURIO, "list", "--json", "--hub", str(cli.hub)]
+        hub = () if "--help" in arguments else ("--hub", str(cli.hub))
+        command = [*DURIO, *arguments, *hub]
         reader, writer = os.pipe()
         os.close(reader)
         try:

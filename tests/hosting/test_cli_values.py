@@ -136,3 +136,11 @@ def test_pairs_events_and_entities() -> None:
     for wrong in ("counter", "@counter", "@", "counter@", "@@key", ""):
         with pytest.raises(UsageError, match="NAME@KEY"):
             entity_id(wrong)
+
+
+def test_json_that_is_broken_is_told_where() -> None:
+    """What begins as JSON is probably meant as such; a file that cannot be read is said in words."""
+    told = refused(lambda: json_value("[1,2"))
+    assert told is not None
+    assert told.startswith("--input [1,2 is no JSON (Expecting ',' delimiter: line 1 column 5 (char 4)); text is")
+    assert refused(lambda: json_value("@none")) == "--input @none: the file cannot be read (No such file or directory)"

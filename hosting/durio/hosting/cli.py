@@ -119,7 +119,8 @@ def _run(arguments: list[str]) -> int:
         return _refused(UsageError(misread(error, arguments)))
     except BaseException as error:
         found = single_error(error)
-        if isinstance(found, BrokenPipeError):
+        ended_by_rich = isinstance(found, SystemExit) and isinstance(found.__context__, BrokenPipeError)
+        if isinstance(found, BrokenPipeError) or ended_by_rich:
             return _left_alone()
         code = exit_code_of(found)
         if code is None or show_traceback:

@@ -30,7 +30,8 @@ def json_value(text: str, option: str = "--input", before: str = " ") -> Any:
             with open(source, encoding="utf-8") as file:
                 text = file.read()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{option} {text}: the file cannot be read ({error})") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{option} {text}: the file cannot be read ({why})") from error
     else:
         source = ""
     try:
@@ -38,17 +39,18 @@ def json_value(text: str, option: str = "--input", before: str = " ") -> Any:
     except (ValueError, RecursionError) as error:
         if source:
             raise UsageError(f"{option}: what is in {source} is no JSON: {error}") from error
-        raise UsageError(_hint(text, option + before)) from error
+        raise UsageError(_hint(text, option + before, str(error))) from error
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _hint(text: str, before: str) -> str:
-    """How to write what was probably meant."""
+def _hint(text: str, before: str, error: str) -> str:
+    """How to write what was probably meant; where it is broken, if it begins as JSON."""
+    why = f" ({error})" if text.lstrip().startswith(('"', "[", "{")) else ""
     quoted = json.dumps(text, ensure_ascii=False).replace("'", "'\\''")
-    return f"{before}{text} is no JSON; text is written with quotes inside quotes: {before}'{quoted}'"
+    return f"{before}{text} is no JSON{why}; text is written with quotes inside quotes: {before}'{quoted}'"
 
 
 def duration_s(text: str, option: str = "--timeout") -> float:
