@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from durio.entities import EntityId, VirtualEnv
+from durio.entities import EntityId, VirtualEnv, runtime
 from durio.orchestration import App, Client, OrchestrationContext, open_hub
 from durio.storage import MemoryDisk, MemoryStore, NoSpace, WriteSet
 from tests.entities.helpers import run_virtual
@@ -22,6 +23,7 @@ from tests.entities.helpers import run_virtual
 LANES = 3
 CHAINS = 2
 EVENTS = 4
+ANSWER_S = 1000
 
 
 class FullStore(MemoryStore):
@@ -258,3 +260,32 @@ def test_a_rewind_while_there_is_no_room_is_done_once_or_refused(full: set[int],
 
     run_virtual(main)
     assert runs == {"a": 1, "b": 1, "c": 1}
+
+
+@settings(max_examples=60)
+@given(fails=st.integers(1, 5), chance=st.random_module())
+def test_control_mail_that_is_durable_has_its_turn_without_room(fails: int, chance: object) -> None:
+    """G9, G32: also when its turn was in the commit that met the full disk, and nobody asks for anything else."""
+    answered: list[str] = []
+
+    async def terminate(client: Client, name: str) -> None:
+        with trio.fail_after(ANSWER_S), suppress(NoSpace):  # it was not durable yet
+            await client.terminate(name)
+        answered.append(name)
+
+    async def scenario() -> None:
+        store = FullStore(MemoryDisk(), set())
+        async with open_hub(store, World().app(), env=VirtualEnv()) as client:
+            for number in range(5):
+                await client.start_new("collector", f"i{number}", 0)
+            store.full = {store.attempts + fails}
+            store.is_full, store.room_for = True, 1000  # room for control mail alone: the ballast
+            async with trio.open_nursery() as nursery:
+                for number in range(5):
+                    nursery.start_soon(terminate, client, f"i{number}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "GATHER_MS", 0.0)
+        patch.setattr(runtime, "TURNS_MS", 1e-6)  # so each turn has a commit of its own, behind that of its mail
+        run_virtual(scenario)
+    assert len(answered) == 5

@@ -324,7 +324,7 @@ class Runtime:
         self._in_flight, self._ahead_s = False, 0.0
         self.intake.landed()
         self._landing.unpark_all()
-        self._commit_bell.ring()
+        self.poke()  # durable control mail may have its turn, and nobody else may ask for anything
         if begins and not self._stop.is_set():
             assert self._nursery is not None, "it runs"
             self._nursery.start_soon(self._await_room)
